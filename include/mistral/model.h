@@ -1,0 +1,101 @@
+// A loaded language model and the engine that runs it: the entry point for C++ programs.
+//
+//   mistral::Model model = mistral::Model::load({.path = "model.gguf"});
+//   mistral::Response r = model.chat({{"user", "Hello"}}, {}, [](const mistral::Chunk& c) {
+//     std::cout << c.text << std::flush;
+//     return true;                     // false cancels
+//   });
+//
+// All members are thread safe; requests of several threads run together in one batch. Failures
+// are thrown as mistral::Exception with one line that says what failed, where, and what to do.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mistral/types.h"
+
+namespace mistral {
+
+class Exception : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct ModelOptions {
+  std::string path;   // a .gguf file, or a folder with config.json and safetensors files
+  std::string dtype = "auto";  // auto | f32 | f16 | bf16: storage of unquantised weights
+  std::int32_t threads = 0;    // 0: one per physical core
+  std::int64_t context_length = 0;  // most tokens of one sequence; 0: what the model was made for
+  std::int32_t max_sequences = 32;  // running at once; more wait
+  std::int64_t kv_cache_tokens = 0;  // tokens that the KV cache must hold; 0: see kv_cache_mib
+  std::int64_t kv_cache_mib = 0;     // size of the KV cache; 0: a quarter of the free memory
+  std::int32_t kv_block_size = 32;   // tokens per block: 8, 16 or 32
+  std::int32_t prefill_chunk = 512;  // most prompt tokens computed in one step
+  std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_progress;
+};
+
+struct ModelInfo {
+  std::string name;          // general.name, or the file or folder name
+  std::string architecture;  // llama, qwen2, gemma3, …
+  std::int64_t context_length = 0;
+  std::int64_t vocab_size = 0;
+  std::int64_t parameters = 0;
+  bool has_chat_template = false;
+  std::vector<TokenId> end_tokens;
+};
+
+// A piece of an answer: whole characters only.
+struct Chunk {
+  std::string_view text;
+  TokenId token = -1;
+};
+// Called on the engine's thread in order; returns false to cancel. Must be quick.
+using ChunkCallback = std::function<bool(const Chunk&)>;
+
+struct Response {
+  std::string text;
+  std::vector<TokenId> tokens;
+  FinishReason finish_reason = FinishReason::kStop;
+  std::string error;  // when finish_reason is kError
+  Usage usage;
+};
+
+class Model {
+ public:
+  [[nodiscard]] static Model load(const ModelOptions& options);
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+  ~Model();  // cancels what still runs and joins the engine
+
+  [[nodiscard]] const ModelInfo& info() const;
+  // The sampling settings that the model's authors recommend (generation_config.json), if any.
+  [[nodiscard]] const SamplingParams& default_sampling() const;
+
+  // Renders the messages with the model's chat template and answers. A model without a template
+  // refuses; use complete().
+  Response chat(const std::vector<Message>& messages, const SamplingParams& sampling = {},
+                const ChunkCallback& on_chunk = nullptr);
+  // Continues a text.
+  Response complete(std::string_view prompt, const SamplingParams& sampling = {},
+                    const ChunkCallback& on_chunk = nullptr);
+  // Continues token ids.
+  Response complete(const std::vector<TokenId>& prompt, const SamplingParams& sampling = {},
+                    const ChunkCallback& on_chunk = nullptr);
+
+  [[nodiscard]] std::vector<TokenId> tokenize(std::string_view text, bool add_special = true) const;
+  [[nodiscard]] std::string detokenize(const std::vector<TokenId>& tokens) const;
+
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mistral

@@ -1,0 +1,70 @@
+// The threads that run kernels. One pool belongs to one engine; the thread that calls run() works
+// as worker 0, so a pool of one thread has no threads of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace mistral {
+
+// A borrowed callable `void(int64 begin, int64 end, int worker)`; lives as long as the call.
+class RangeTask {
+ public:
+  template <typename F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, RangeTask>)
+  RangeTask(F&& f)  // NOLINT(google-explicit-constructor): a parameter type, like string_view
+      : object_(const_cast<void*>(static_cast<const void*>(&f))),
+        call_([](void* object, std::int64_t begin, std::int64_t end, int worker) {
+          (*static_cast<std::remove_reference_t<F>*>(object))(begin, end, worker);
+        }) {}
+  void operator()(std::int64_t begin, std::int64_t end, int worker) const {
+    call_(object_, begin, end, worker);
+  }
+
+ private:
+  void* object_;
+  void (*call_)(void*, std::int64_t, std::int64_t, int);
+};
+
+class ThreadPool {
+ public:
+  // threads >= 1. Throws Error (kResource) when a thread cannot be started.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  [[nodiscard]] int size() const { return size_; }
+
+  // Runs `task` over [0, count) in pieces of `grain` items that the workers take one after the
+  // other, and returns when all are done. Which worker runs a piece is not determined; a task's
+  // result must not depend on it. `task` must not throw. Called by one thread at a time.
+  void run(std::int64_t count, std::int64_t grain, RangeTask task);
+
+  // Physical cores that this process may use, limited by affinity and cgroup quota; at least 1.
+  [[nodiscard]] static int default_size();
+
+ private:
+  void worker(int index);
+  void work(int index);
+
+  int size_;
+  std::vector<std::thread> threads_;
+  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<int> running_{0};
+  std::atomic<bool> stop_{false};
+  std::atomic<int> sleepers_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  alignas(64) std::atomic<std::int64_t> next_{0};
+  std::int64_t count_ = 0;
+  std::int64_t grain_ = 1;
+  const RangeTask* task_ = nullptr;
+};
+
+}  // namespace mistral

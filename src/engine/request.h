@@ -1,0 +1,67 @@
+// What clients hand to the engine and what comes back.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "mistral/types.h"
+
+namespace mistral::engine {
+
+// Receives logits rows on the engine's thread: `position` is that of the input token, the row has
+// vocab_size entries and is valid during the call.
+using LogitsSink = std::function<void(std::int64_t position, std::span<const float> logits)>;
+
+struct Request {
+  std::vector<TokenId> prompt;   // at least one token
+  SamplingParams sampling;
+  LogitsSink on_prompt_logits;   // when set: every prompt row's logits, in order of position
+};
+
+// One sampled token. `text` is what became printable (whole characters, nothing that may still
+// turn out to be a stop string); the end token itself has no text.
+struct TokenEvent {
+  TokenId token = -1;
+  std::string text;
+};
+// The last event of every request.
+struct FinishEvent {
+  FinishReason reason = FinishReason::kStop;
+  std::string text;   // text held back until now (after the last TokenEvent)
+  std::string error;  // for kError
+  Usage usage;
+};
+using Event = std::variant<TokenEvent, FinishEvent>;
+
+// The channel of one request: the engine writes, one client reads. Destroying the handle cancels
+// the request.
+class RequestHandle {
+ public:
+  struct State;
+  explicit RequestHandle(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  ~RequestHandle();
+  RequestHandle(RequestHandle&&) noexcept = default;
+  RequestHandle& operator=(RequestHandle&&) noexcept;
+
+  // Blocks for the next event. After FinishEvent no more events come (Error kInternal).
+  [[nodiscard]] Event next();
+  // As next(), but gives up after `milliseconds`.
+  [[nodiscard]] std::optional<Event> next_for(int milliseconds);
+  // The engine drops the sequence at its next step and sends FinishEvent{kCancelled}. Async safe
+  // apart from signal handlers; may be called from any thread.
+  void cancel();
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace mistral::engine

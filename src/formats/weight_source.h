@@ -1,0 +1,41 @@
+// Where weights come from: one interface over all file formats. Sources are memory-mapped and
+// lazy: looking a tensor up costs nothing, its pages are read when touched.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/tensor_view.h"
+
+namespace mistral::formats {
+
+struct TensorInfo {
+  std::string name;
+  TensorView view;      // data lies in the mapping of its file; lengths are already checked
+  std::uint32_t file = 0;  // index into WeightSource::files()
+};
+
+// Thread safe: all members are const.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+
+  // All tensors in the order of the file(s).
+  [[nodiscard]] virtual std::span<const TensorInfo> tensors() const = 0;
+  // nullptr when the source has no tensor of this name.
+  [[nodiscard]] virtual const TensorInfo* find(std::string_view name) const = 0;
+  [[nodiscard]] virtual const std::vector<std::filesystem::path>& files() const = 0;
+  // Gives the pages that only this tensor uses back to the system; `view` stays valid and is read
+  // again from the file when touched. Called after a tensor has been repacked.
+  virtual void release(const TensorInfo& tensor) const = 0;
+
+  // As find(), but throws Error (kNotFound) that names the tensor and the file(s).
+  [[nodiscard]] const TensorInfo& require(std::string_view name) const;
+};
+
+}  // namespace mistral::formats

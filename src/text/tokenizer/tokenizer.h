@@ -1,0 +1,85 @@
+// Text to token ids and back. One interface over Hugging Face tokenizer.json pipelines and the
+// vocabularies inside GGUF files.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/gguf.h"
+#include "mistral/types.h"
+
+namespace mistral::text {
+
+struct EncodeOptions {
+  bool add_special = true;    // BOS/EOS (and what a post-processor adds) as the model says
+  bool parse_special = true;  // texts of special tokens become those tokens
+};
+
+// Immutable after loading; all members are thread safe.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  // Invalid UTF-8 is read as U+FFFD. Never throws for any text.
+  [[nodiscard]] virtual std::vector<TokenId> encode(std::string_view text,
+                                                    const EncodeOptions& options = {}) const = 0;
+  // The text of the ids as UTF-8; incomplete characters become U+FFFD. Unknown ids are skipped.
+  [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids,
+                                           bool skip_special) const = 0;
+
+  // Appends the bytes that `id` contributes when it follows other tokens; `first` says that it is
+  // the first of the text (some vocabularies drop a leading space there). Special tokens
+  // contribute their text unless skip_special. What the detokenizer is built on: O(1).
+  virtual void append_bytes(TokenId id, bool first, bool skip_special, std::string& out) const = 0;
+
+  [[nodiscard]] virtual std::size_t vocab_size() const = 0;  // largest id + 1
+  // The token as the vocabulary writes it ("Ġthe", "▁the", "<0x0A>"); empty for unknown ids.
+  [[nodiscard]] virtual std::string_view token(TokenId id) const = 0;
+  [[nodiscard]] virtual std::optional<TokenId> find(std::string_view token) const = 0;
+  [[nodiscard]] virtual bool is_special(TokenId id) const = 0;  // control tokens
+
+  [[nodiscard]] virtual std::optional<TokenId> bos() const = 0;
+  [[nodiscard]] virtual std::optional<TokenId> eos() const = 0;
+  [[nodiscard]] virtual std::optional<TokenId> unk() const = 0;
+  [[nodiscard]] virtual std::optional<TokenId> pad() const = 0;
+  // encode(…, add_special) begins with bos() / ends with eos().
+  [[nodiscard]] virtual bool adds_bos() const = 0;
+  [[nodiscard]] virtual bool adds_eos() const = 0;
+};
+
+// From the keys tokenizer.ggml.*. Throws Error (kInvalidFile, kUnsupported) naming the key.
+// `gguf` may be closed afterwards: the tokenizer copies what it needs.
+[[nodiscard]] std::unique_ptr<Tokenizer> load_gguf_tokenizer(const formats::GgufMetadata& gguf);
+
+// From tokenizer.json, with the special tokens and flags of tokenizer_config.json and
+// special_tokens_map.json beside it when there. Throws Error naming the file and the entry.
+[[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& path);
+
+// Turns a stream of ids into text that is safe to print: a piece never ends inside a character.
+// Amortised O(1) per token.
+class Detokenizer {
+ public:
+  Detokenizer(const Tokenizer& tokenizer, bool skip_special)
+      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+
+  // Appends a token and returns the text that became complete, maybe empty. The view is valid
+  // until the next call.
+  std::string_view push(TokenId id);
+  // The rest at the end of the stream: a broken character becomes U+FFFD.
+  std::string_view finish();
+
+ private:
+  const Tokenizer& tokenizer_;
+  bool skip_special_;
+  bool first_ = true;
+  std::string pending_;  // bytes of an incomplete character
+  std::string piece_;
+};
+
+}  // namespace mistral::text
