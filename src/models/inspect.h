@@ -1,0 +1,39 @@
+// What a model is, found without reading its weights: everything that load() checks apart from the
+// numbers themselves.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "models/loader.h"
+
+namespace mistral::models {
+
+struct TypeCount {
+  std::string type;  // "Q4_K"
+  std::int64_t tensors = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct ModelFacts {
+  std::string name;
+  std::string kind;          // "gguf" or "folder"
+  std::string architecture;  // "llama"
+  std::int64_t parameters = 0;
+  std::int64_t context_length = 0;
+  std::int64_t vocab_size = 0;
+  std::int64_t layers = 0;
+  std::int64_t hidden_size = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::uint64_t weight_bytes = 0;
+  std::vector<TypeCount> types;
+  bool has_chat_template = false;
+  std::string tokenizer;     // "gpt2 (49152 tokens)", or why there is none
+};
+
+// Throws the errors that load() would throw for the same path.
+[[nodiscard]] ModelFacts inspect(const ModelPath& path);
+
+}  // namespace mistral::models

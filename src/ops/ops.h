@@ -1,0 +1,175 @@
+// The whole vocabulary of operations that a model is made of. Declared once; `reference/` is the
+// slow, obvious version that tests compare with, `cpu/` the fast one.
+//
+// Rows are tokens: every op works on the ragged rows of one step. Determinism: what an op writes for
+// a row depends only on that row's own problem (its values, its position, its sequence), bit for
+// bit; never on the other rows, on how rows are split over calls, or on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/thread_pool.h"
+#include "mistral/types.h"
+#include "ops/rows.h"
+#include "tensor/tensor_view.h"
+
+namespace mistral::ops {
+
+// A matrix [out, in] in the layout of a backend's kernels. Immutable after pack().
+class Weight {
+ public:
+  virtual ~Weight() = default;
+  [[nodiscard]] std::int64_t out() const { return out_; }
+  [[nodiscard]] std::int64_t in() const { return in_; }
+  [[nodiscard]] DType dtype() const { return dtype_; }  // as stored here
+  [[nodiscard]] virtual std::uint64_t bytes() const = 0;
+  [[nodiscard]] virtual ActivationForm input_form() const = 0;
+  // Row `row` as f32 [in] (embedding look-up from a matrix that is also the output head).
+  virtual void dequantize_row(std::int64_t row, float* out) const = 0;
+
+ protected:
+  Weight(std::int64_t out, std::int64_t in, DType dtype) : out_(out), in_(in), dtype_(dtype) {}
+
+ private:
+  std::int64_t out_;
+  std::int64_t in_;
+  DType dtype_;
+};
+
+// Called after a part of the source has been copied and may be released.
+using ReleaseCallback = std::function<void(std::span<const std::byte> done)>;
+
+enum class Activation { kSilu, kGeluTanh, kGeluErf, kGeluQuick, kRelu };
+
+struct NormParams {
+  enum class Kind { kRms, kLayer } kind = Kind::kRms;
+  float epsilon = 1e-6F;
+  const float* weight = nullptr;  // [cols]; null: all ones
+  const float* bias = nullptr;    // [cols]; null: zeros
+};
+
+// y = x W^T (+ bias) (+ y_before when accumulate): one product that shares its input with others.
+struct LinearOutput {
+  const Weight* weight = nullptr;
+  const float* bias = nullptr;   // [out] or null
+  Rows out;                      // [rows, weight->out()]
+  float scale = 1.0F;            // multiplies the product before it is stored or added
+  bool accumulate = false;       // add to what `out` holds: the residual stream
+};
+
+// cos and sin of a rotary embedding: [positions, rotary_dim / 2] each, already scaled.
+struct RopeTable {
+  const float* cos = nullptr;
+  const float* sin = nullptr;
+  std::int32_t positions = 0;
+  std::int32_t rotary_dim = 0;   // leading dims of a head that rotate
+  bool interleaved = false;      // pairs (2i, 2i+1); else (i, i + rotary_dim / 2)
+};
+
+// The paged cache of one layer. Inside a block K lies transposed, so that scores of neighbouring
+// tokens stand in one vector:
+//   K: [kv_heads][head_dim][block_size], then V: [kv_heads][block_size][value_dim].
+struct LayerCache {
+  float* base = nullptr;            // block 0 of this layer
+  std::int64_t block_stride = 0;    // floats from a block to the next
+  std::int32_t block_size = 32;     // 8, 16 or 32
+  std::int32_t kv_heads = 0;
+  std::int32_t head_dim = 0;
+  std::int32_t value_dim = 0;
+  [[nodiscard]] float* keys(std::int64_t block, std::int64_t head) const {
+    return base + block * block_stride + head * head_dim * block_size;
+  }
+  [[nodiscard]] float* values(std::int64_t block, std::int64_t head) const {
+    return base + block * block_stride + static_cast<std::int64_t>(kv_heads) * head_dim * block_size +
+           head * block_size * value_dim;
+  }
+};
+
+// Rows of one sequence in a step, as attention sees them.
+struct AttentionSequence {
+  std::int32_t first_row = 0;
+  std::int32_t row_count = 0;
+  std::int32_t first_position = 0;
+  const std::int32_t* blocks = nullptr;  // block table of the layer's group, by position
+  const RopeTable* rope = nullptr;       // null: positions are not rotated
+};
+
+struct AttentionParams {
+  std::int32_t heads = 0;
+  float scale = 1.0F;
+  float softcap = 0.0F;          // 0: none; else softcap * tanh(score / softcap)
+  std::int32_t window = 0;       // a query sees itself and window - 1 tokens before; 0: all
+};
+
+// Everything between the projections and the scores: norms of q and k per head, rotation, writing
+// k and v to the cache; one pass.
+struct CacheWriteParams {
+  std::int32_t heads = 0;
+  std::optional<NormParams> query_norm;  // over each head
+  std::optional<NormParams> key_norm;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual ThreadPool& pool() const = 0;
+
+  // Whether pack() takes this type.
+  [[nodiscard]] virtual bool supports(DType dtype) const = 0;
+  // Copies a [out, in] matrix into the kernels' layout on all threads; no larger than the source.
+  // `storage` re-encodes unquantised sources (F32, F16 or BF16); kCount keeps the type. Throws
+  // Error (kUnsupported).
+  [[nodiscard]] virtual std::unique_ptr<Weight> pack(const TensorView& source, DType storage,
+                                                     const ReleaseCallback& on_done) = 0;
+
+  // out[i] = table[ids[i]] * scale. Ids are checked by the caller.
+  virtual void embed(const Weight& table, std::span<const TokenId> ids, float scale, Rows out) = 0;
+
+  // Normalises rows into `out`, in all forms that it asks for.
+  virtual void norm(const NormParams& params, ConstRows in, Activations out) = 0;
+  // Normalises rows in place or into other rows; `accumulate` adds to `out` (a norm after a block,
+  // before the residual).
+  virtual void norm_rows(const NormParams& params, ConstRows in, Rows out, bool accumulate) = 0;
+  // Copies rows into `out` in all forms that it asks for.
+  virtual void quantize(ConstRows in, Activations out) = 0;
+
+  // Products that share one input.
+  virtual void linear(const Activations& in, std::span<const LinearOutput> outputs) = 0;
+  // out = activation(x G^T + gate_bias) * (x U^T + up_bias), in all forms that `out` asks for.
+  virtual void gated_linear(const Activations& in, const Weight& gate, const float* gate_bias,
+                            const Weight& up, const float* up_bias, Activation activation,
+                            Activations out) = 0;
+  // out = activation(in), in all forms that `out` asks for.
+  virtual void activate(Activation activation, ConstRows in, Activations out) = 0;
+
+  // q [rows, heads * head_dim] is normalised and rotated in place; k and v [rows, kv_heads * …]
+  // go to the cache at the rows' positions.
+  virtual void write_cache(const CacheWriteParams& params, const LayerCache& cache,
+                           std::span<const AttentionSequence> sequences, Rows q, Rows k,
+                           ConstRows v) = 0;
+  // Causal attention of the rows over their sequences' caches (their own k and v are already
+  // there). out [rows, heads * value_dim], in all forms that it asks for.
+  virtual void attention(const AttentionParams& params, const LayerCache& cache,
+                         std::span<const AttentionSequence> sequences, ConstRows q,
+                         Activations out) = 0;
+
+  // x = cap * tanh(x / cap).
+  virtual void softcap(float cap, Rows rows) = 0;
+};
+
+// A backend on the CPU; kernels are chosen by the processor, or by `isa` when given: "portable",
+// "avx2" or "avx512". Throws Error (kInvalidArgument, kUnsupported) listing the valid names.
+[[nodiscard]] std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool,
+                                                        std::optional<std::string_view> isa = {});
+// The reference: slow, f32 activations only.
+[[nodiscard]] std::unique_ptr<Backend> make_reference_backend(ThreadPool& pool);
+
+}  // namespace mistral::ops

@@ -1,0 +1,57 @@
+// Borrowed row-major f32 matrices and the inputs of linear ops.
+#pragma once
+
+#include <cstdint>
+
+namespace mistral::ops {
+
+struct Rows {
+  float* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t stride = 0;  // floats from one row to the next, >= cols
+  [[nodiscard]] float* row(std::int64_t i) const { return data + i * stride; }
+  [[nodiscard]] Rows slice(std::int64_t first, std::int64_t count) const {
+    return {data + first * stride, count, cols, stride};
+  }
+};
+
+struct ConstRows {
+  const float* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t stride = 0;
+  ConstRows() = default;
+  ConstRows(const float* d, std::int64_t r, std::int64_t c, std::int64_t s)
+      : data(d), rows(r), cols(c), stride(s) {}
+  ConstRows(const Rows& other)  // NOLINT(google-explicit-constructor): as T* to const T*
+      : data(other.data), rows(other.rows), cols(other.cols), stride(other.stride) {}
+  [[nodiscard]] const float* row(std::int64_t i) const { return data + i * stride; }
+};
+
+// The forms in which a linear op can want its input. Which one is a property of the weight.
+enum ActivationForm : unsigned {
+  kFormF32 = 1U,
+  kFormQ8x32 = 2U,    // int8, a scale for every 32 values: weights with blocks of 32
+  kFormQ8x256 = 4U,   // int8, a scale for every 256 values: K types
+};
+
+// Input rows of linear ops, quantised once for all weights that read them. A view: the buffers
+// belong to the caller, only those of `forms` need to be there. cols is a multiple of the block.
+struct Activations {
+  unsigned forms = kFormF32;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  float* values = nullptr;         // [rows, cols]
+  struct Quantized {
+    std::int8_t* codes = nullptr;  // [rows, cols]
+    float* scales = nullptr;       // [rows, cols / block]
+    std::int32_t* sums16 = nullptr;  // [rows, cols / 16]: sums of 16 codes
+    std::int32_t* sums32 = nullptr;  // [rows, cols / 32]
+  };
+  Quantized q32;
+  Quantized q256;
+  [[nodiscard]] Rows as_rows() const { return {values, rows, cols, cols}; }
+};
+
+}  // namespace mistral::ops
