@@ -16,8 +16,8 @@ namespace mistral {
 class RangeTask {
  public:
   template <typename F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, RangeTask>)
-  RangeTask(F&& f)  // NOLINT(google-explicit-constructor): a parameter type, like string_view
+  requires(!std::is_same_v<std::remove_cvref_t<F>, RangeTask>)
+      RangeTask(F&& f)  // NOLINT(google-explicit-constructor): a parameter type, like string_view
       : object_(const_cast<void*>(static_cast<const void*>(&f))),
         call_([](void* object, std::int64_t begin, std::int64_t end, int worker) {
           (*static_cast<std::remove_reference_t<F>*>(object))(begin, end, worker);
@@ -43,28 +43,44 @@ class ThreadPool {
 
   // Runs `task` over [0, count) in pieces of `grain` items that the workers take one after the
   // other, and returns when all are done. Which worker runs a piece is not determined; a task's
-  // result must not depend on it. `task` must not throw. Called by one thread at a time.
+  // result must not depend on it; pieces may be fewer than workers. `task` must not throw. Called
+  // by one thread at a time, not from within a task. A grain below 1 counts as 1.
   void run(std::int64_t count, std::int64_t grain, RangeTask task);
 
   // Physical cores that this process may use, limited by affinity and cgroup quota; at least 1.
   [[nodiscard]] static int default_size();
 
  private:
+  // The gate: a run's number, an open bit, and the count of workers inside. Workers enter only
+  // while it is open, so a run never waits for a worker that has not woken up yet.
+  static constexpr std::uint64_t kInside = (std::uint64_t{1} << 16U) - 1;
+  static constexpr std::uint64_t kOpen = std::uint64_t{1} << 16U;
+  static constexpr std::uint64_t kRun = std::uint64_t{1} << 17U;
+
   void worker(int index);
-  void work(int index);
+  void work(int index) noexcept;
+  [[nodiscard]] bool open_after(std::uint64_t gate, std::uint64_t seen) const;
+  void stop_workers();
 
   int size_;
+  bool spin_;  // false with more threads than cpus: a spinning thread would keep a working one out
   std::vector<std::thread> threads_;
-  std::atomic<std::uint64_t> generation_{0};
-  std::atomic<int> running_{0};
-  std::atomic<bool> stop_{false};
-  std::atomic<int> sleepers_{0};
+
   std::mutex mutex_;
-  std::condition_variable wake_;
-  alignas(64) std::atomic<std::int64_t> next_{0};
+  std::condition_variable wake_;  // workers: the gate opened, or stop_
+  std::condition_variable left_;  // caller: the last worker left
+  std::atomic<int> sleepers_{0};  // workers at wake_
+  std::atomic<bool> caller_sleeps_{false};
+  std::atomic<bool> stop_{false};
+
+  // Written by run() while the gate is closed and empty.
+  const RangeTask* task_ = nullptr;
   std::int64_t count_ = 0;
   std::int64_t grain_ = 1;
-  const RangeTask* task_ = nullptr;
+  std::int64_t pieces_ = 0;
+
+  alignas(64) std::atomic<std::uint64_t> gate_{0};
+  alignas(64) std::atomic<std::int64_t> next_{0};  // piece to be taken next
 };
 
 }  // namespace mistral
