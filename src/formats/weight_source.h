@@ -16,7 +16,7 @@ namespace mistral::formats {
 
 struct TensorInfo {
   std::string name;
-  TensorView view;      // data lies in the mapping of its file; lengths are already checked
+  TensorView view;         // data lies in the mapping of its file; lengths are already checked
   std::uint32_t file = 0;  // index into WeightSource::files()
 };
 
