@@ -1,0 +1,241 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <limits>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/log.h"
+
+namespace mistral::cli {
+
+namespace {
+
+constexpr std::string_view kGguf = "gguf";
+constexpr std::string_view kPlain = "plain";
+
+constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
+constexpr int kMaxThreads = 1024;
+
+// What a chat model is sampled with when its authors recommend nothing.
+constexpr double kTemperature = 0.7;
+constexpr std::int32_t kTopK = 40;
+constexpr double kTopP = 0.95;
+constexpr double kMinP = 0.05;
+
+const std::string kModelGroup = "Model";
+const std::string kRuntimeGroup = "Running";
+const std::string kSamplingGroup =
+    "Sampling (default: what the model recommends, else temperature "
+    "0.7, top-k 40, top-p 0.95, min-p 0.05)";
+
+// "a.gguf b.gguf" is two files, unless a file of that name exists.
+std::vector<std::string> split_files(const std::vector<std::string>& arguments,
+                                     const std::filesystem::path& folder) {
+  std::vector<std::string> files;
+  for (const std::string& argument : arguments) {
+    std::error_code ignored;
+    if (std::filesystem::exists(folder / argument, ignored)) {
+      files.push_back(argument);
+      continue;
+    }
+    std::size_t begin = 0;
+    while (begin <= argument.size()) {
+      const std::size_t end = std::min(argument.find(' ', begin), argument.size());
+      if (end > begin) files.push_back(argument.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  return files;
+}
+
+void require_exists(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return;
+  throw make_error(ErrorKind::kNotFound,
+                   "'{}': no such file or folder; expected a .gguf file, or a folder with a GGUF "
+                   "model or with config.json and safetensors files (models are not downloaded)",
+                   path);
+}
+
+}  // namespace
+
+void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
+                                const std::string& rest_help) {
+  takes_rest_ = !rest_name.empty();
+  app.add_option("words", words_,
+                 takes_rest_ ? rest_help + "; or the word gguf or plain"
+                             : "the kind of model, gguf or plain; found by itself when left out")
+      ->type_name(takes_rest_ ? rest_name : "gguf|plain");
+  app.add_option("-m,--model-id,--quantized-model-id", model_,
+                 "a .gguf file, or the folder of the model")
+      ->type_name("PATH")
+      ->group(kModelGroup);
+  app.add_option("-f,--quantized-filename", files_,
+                 "a GGUF file in the folder; shards: separated by a space, or -f again")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->group(kModelGroup);
+  app.add_option("-t,--tok-model-id", tokenizer_model_)->group("");
+}
+
+std::string ModelSelector::kind() const {
+  for (const std::string& word : words_) {
+    if (word == kGguf || word == kPlain) return word;
+  }
+  return "";
+}
+
+std::vector<std::string> ModelSelector::rest() const {
+  std::vector<std::string> rest;
+  bool seen = false;
+  for (const std::string& word : words_) {
+    if (!seen && (word == kGguf || word == kPlain)) {
+      seen = true;
+    } else if (takes_rest_) {
+      rest.push_back(word);
+    } else {
+      throw UsageError(fmt::format("unexpected argument '{}'", word));
+    }
+  }
+  return rest;
+}
+
+models::ModelPath ModelSelector::locate() const {
+  (void)rest();
+  const std::string kind = this->kind();
+  if (!given()) throw UsageError("which model? -m is required");
+  if (!tokenizer_model_.empty()) {
+    throw make_error(ErrorKind::kUnsupported,
+                     "--tok-model-id: the tokenizer is read from the model itself; another one "
+                     "cannot be given");
+  }
+  if (!files_.empty()) {
+    if (kind == kPlain) throw UsageError("-f names a GGUF file; it does not go with 'plain'");
+    const std::string folder = model_.empty() ? "." : model_;
+    require_exists(folder);
+    return models::locate_gguf(folder, split_files(files_, folder));
+  }
+  require_exists(model_);
+  if (kind == kPlain) return models::locate_plain(model_);
+  models::ModelPath path = models::locate(model_);
+  if (kind == kGguf && path.kind != models::ModelPath::Kind::kGguf) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "'{}' holds a Hugging Face model; name the GGUF file in it with -f", model_);
+  }
+  return path;
+}
+
+models::ModelPath locate_path(const std::string& path) {
+  require_exists(path);
+  return models::locate(path);
+}
+
+void RuntimeOptions::add_options(CLI::App& app) {
+  app.add_option("--threads", threads_, "threads that compute (default: one per physical core)")
+      ->check(CLI::Range(1, kMaxThreads))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
+  app.add_option("-d,--dtype", dtype_,
+                 "storage of weights that are not quantised; auto: as in the file")
+      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16"}, CLI::ignore_case))
+      ->type_name("auto|f32|f16|bf16")
+      ->group(kRuntimeGroup);
+  app.add_option("--prompt-batchsize", prompt_batchsize_,
+                 "most prompt tokens computed in one step (default: 512)")
+      ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
+  app.add_option("--pa-ctxt-len", cache_tokens_,
+                 "tokens that the KV cache must hold (default: a quarter of the free memory)")
+      ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
+      ->type_name("TOKENS")
+      ->group(kRuntimeGroup);
+  app.add_option("--pa-gpu-mem", cache_mebibytes_,
+                 "size of the KV cache; --pa-ctxt-len goes before it")
+      ->check(CLI::Range(std::int64_t{1}, kMaxMebibytes))
+      ->type_name("MB")
+      ->group(kRuntimeGroup);
+  app.add_option("--pa-blk-size", block_size_, "tokens per block of the KV cache (default: 32)")
+      ->check(CLI::IsMember({8, 16, 32}))
+      ->type_name("8|16|32")
+      ->group(kRuntimeGroup);
+}
+
+int RuntimeOptions::threads() const {
+  return threads_ > 0 ? threads_ : ThreadPool::default_size();
+}
+
+models::LoadOptions RuntimeOptions::load_options() const {
+  models::LoadOptions options;
+  if (dtype_ == "f32") options.dtype = models::ComputeDType::kF32;
+  if (dtype_ == "f16") options.dtype = models::ComputeDType::kF16;
+  if (dtype_ == "bf16") options.dtype = models::ComputeDType::kBF16;
+  options.kv_block_size = block_size_;
+  if (cache_tokens_ > 0) {
+    if (cache_mebibytes_ > 0) log::info("--pa-ctxt-len is given: --pa-gpu-mem is not used");
+    options.kv_cache_tokens = cache_tokens_;
+  } else if (cache_mebibytes_ > 0) {
+    options.kv_cache_bytes = cache_mebibytes_ << 20U;
+  }
+  if (prompt_batchsize_) {
+    options.max_batch_rows = std::max(options.max_batch_rows, *prompt_batchsize_);
+  }
+  return options;
+}
+
+engine::EngineOptions RuntimeOptions::engine_options() const {
+  engine::EngineOptions options;
+  if (prompt_batchsize_) options.prefill_chunk = *prompt_batchsize_;
+  return options;
+}
+
+void add_context_option(CLI::App& app, std::int64_t& context, const std::string& help) {
+  app.add_option("-c,--ctx", context, help)
+      ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
+      ->type_name("TOKENS")
+      ->group(kRuntimeGroup);
+}
+
+void SamplingOptions::add_options(CLI::App& app) {
+  const auto add = [&app](const char* name, auto& value, const char* help, const char* type) {
+    return app.add_option(name, value, help)->type_name(type)->group(kSamplingGroup);
+  };
+  add("--temperature", given_.temperature, "randomness; 0: always the likeliest token", "X");
+  add("--top-k", given_.top_k, "keep the K likeliest tokens; 0: off", "K");
+  add("--top-p", given_.top_p, "keep the likeliest tokens that together reach P; 1: off", "P");
+  add("--min-p", given_.min_p, "drop tokens below P times the likeliest; 0: off", "P");
+  add("--seed", given_.seed, "makes answers repeatable", "N");
+  add("--max-tokens", given_.max_tokens, "longest answer (default: until the context is full)", "N")
+      ->check(CLI::Range(std::int64_t{1}, kMaxTokens));
+  add("--stop", given_.stop, "text that ends the answer; may be given again", "TEXT")
+      ->allow_extra_args(false);
+  app.add_flag("--greedy", greedy_, "as --temperature 0")->group(kSamplingGroup);
+}
+
+SamplingParams SamplingOptions::resolve(const SamplingParams& model_defaults) const {
+  SamplingParams params = model_defaults;
+  const bool model_recommends = params.temperature || params.top_k || params.top_p || params.min_p;
+  if (!model_recommends) {
+    params.temperature = kTemperature;
+    params.top_k = kTopK;
+    params.top_p = kTopP;
+    params.min_p = kMinP;
+  } else if (!params.temperature) {
+    params.temperature = 1.0;  // what generation_config.json means when it does not say
+  }
+  if (given_.temperature) params.temperature = given_.temperature;
+  if (given_.top_k) params.top_k = given_.top_k;
+  if (given_.top_p) params.top_p = given_.top_p;
+  if (given_.min_p) params.min_p = given_.min_p;
+  if (given_.seed) params.seed = given_.seed;
+  if (given_.max_tokens) params.max_tokens = given_.max_tokens;
+  if (!given_.stop.empty()) params.stop = given_.stop;
+  if (greedy_) params.temperature = 0.0;
+  return params;
+}
+
+}  // namespace mistral::cli

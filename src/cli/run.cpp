@@ -1,0 +1,114 @@
+// `run`: chat in a terminal, or the answer to one prompt.
+#include <optional>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/answer.h"
+#include "cli/command.h"
+#include "cli/conversation.h"
+#include "cli/input.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/repl.h"
+#include "cli/session.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "engine/chat.h"
+
+namespace mistral::cli {
+
+namespace {
+
+constexpr int kExitInterrupted = 130;
+
+class RunCommand final : public Command {
+ public:
+  void add_options(CLI::App& app) override {
+    selector_.add_options(app);
+    app.add_option("-p,--prompt", prompt_,
+                   "answer this and leave; without it a standard input that is not a terminal is "
+                   "the prompt, else a chat begins")
+        ->type_name("TEXT");
+    app.add_option("--system", system_, "system prompt")->type_name("TEXT");
+    app.add_flag("--raw", raw_, "continue the text as it stands, without the chat template");
+    sampling_.add_options(app);
+    runtime_.add_options(app);
+    add_context_option(app, context_, "longest conversation (default: the model's)");
+  }
+
+  int execute() override {
+    const models::ModelPath path = selector_.locate();
+    std::optional<std::string> prompt;
+    if (prompt_) {
+      prompt = valid_utf8(*prompt_);
+    } else if (!input_is_terminal()) {
+      prompt = read_text("-");
+      if (prompt->ends_with('\n')) prompt->pop_back();  // what `echo` adds
+    }
+    if (prompt && prompt->empty()) {
+      throw make_error(ErrorKind::kInvalidArgument, "the prompt is empty");
+    }
+    Session session(path, runtime_, context_, runtime_.engine_options());
+    (void)session.tokenizer();
+    const bool use_template = decide_template(session.model());
+    const SamplingParams sampling = sampling_.resolve(session.model().default_sampling);
+    if (prompt) return answer_once(session, *prompt, use_template, sampling);
+    return run_repl(session, {valid_utf8(system_), use_template, sampling});
+  }
+
+ private:
+  [[nodiscard]] bool decide_template(const models::LoadedModel& model) const {
+    if (raw_) {
+      if (!system_.empty()) throw UsageError("--system does not go with --raw");
+      return false;
+    }
+    if (model.chat_template) return true;
+    if (!model.chat_template_problem.empty()) {
+      throw make_error(ErrorKind::kUnsupported,
+                       "the chat template cannot be used: {} (--raw continues text without it)",
+                       model.chat_template_problem);
+    }
+    if (!system_.empty()) {
+      throw make_error(ErrorKind::kInvalidArgument,
+                       "--system: the model has no chat template, so there is no place for a "
+                       "system prompt");
+    }
+    return false;
+  }
+
+  [[nodiscard]] int answer_once(Session& session, const std::string& prompt, bool use_template,
+                                const SamplingParams& sampling) const {
+    engine::Request request;
+    if (use_template) {
+      Conversation conversation;
+      conversation.set_system(valid_utf8(system_));
+      conversation.add_user(prompt);
+      request.prompt = engine::prepare_chat(session.model(), conversation.messages()).ids;
+    } else {
+      request.prompt = engine::prepare_text(session.model(), prompt);
+    }
+    request.sampling = sampling;
+    const Answer answer = stream_answer(session.engine(), std::move(request));
+    print("\n");
+    flush_output();
+    print_error(describe_speed(answer.finish.usage) + "\n");
+    return answer.finish.reason == FinishReason::kCancelled ? kExitInterrupted : 0;
+  }
+
+  ModelSelector selector_;
+  RuntimeOptions runtime_;
+  SamplingOptions sampling_;
+  std::optional<std::string> prompt_;
+  std::string system_;
+  bool raw_ = false;
+  std::int64_t context_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_run() {
+  return std::make_unique<RunCommand>();
+}
+
+}  // namespace mistral::cli

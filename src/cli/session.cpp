@@ -1,0 +1,46 @@
+#include "cli/session.h"
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/progress.h"
+
+namespace mistral::cli {
+
+namespace {
+
+models::LoadedModel load_with_progress(const models::ModelPath& path, models::LoadOptions options,
+                                       ThreadPool& pool) {
+  ProgressBar bar("loading");
+  options.on_progress = [&bar](std::uint64_t done, std::uint64_t total) {
+    bar.update(done, total);
+  };
+  return models::load(path, options, pool);
+}
+
+models::LoadOptions with_context(models::LoadOptions options, std::int64_t context_length) {
+  options.context_length = context_length;
+  return options;
+}
+
+}  // namespace
+
+Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
+                 std::int64_t context_length, engine::EngineOptions engine_options)
+    : pool_(runtime.threads()),
+      loaded_(
+          load_with_progress(path, with_context(runtime.load_options(), context_length), pool_)) {
+  engine_ = std::make_unique<engine::Engine>(*loaded_.model, loaded_.tokenizer.get(),
+                                             loaded_.end_tokens, engine_options);
+  log::info("model {} ({}), {} threads, context {}", loaded_.name, loaded_.architecture,
+            pool_.size(), this->context_length());
+}
+
+const text::Tokenizer& Session::tokenizer() const {
+  if (loaded_.tokenizer == nullptr) {
+    throw make_error(ErrorKind::kUnsupported, "the model has no usable tokenizer: {}",
+                     loaded_.tokenizer_problem);
+  }
+  return *loaded_.tokenizer;
+}
+
+}  // namespace mistral::cli

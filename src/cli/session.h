@@ -1,0 +1,34 @@
+// A model loaded from the command line and the engine that runs it.
+#pragma once
+
+#include <memory>
+
+#include "cli/options.h"
+#include "core/thread_pool.h"
+#include "engine/engine.h"
+#include "models/loader.h"
+
+namespace mistral::cli {
+
+class Session {
+ public:
+  // Loads with a progress bar on a terminal. `context_length` 0: the model's own. Throws Error.
+  Session(const models::ModelPath& path, const RuntimeOptions& runtime, std::int64_t context_length,
+          engine::EngineOptions engine_options);
+
+  [[nodiscard]] const models::LoadedModel& model() const { return loaded_; }
+  [[nodiscard]] engine::Engine& engine() { return *engine_; }
+
+  [[nodiscard]] std::int64_t context_length() const { return loaded_.model->context_length(); }
+  [[nodiscard]] std::int64_t vocab_size() const { return loaded_.model->vocab_size(); }
+  // Throws Error that says why there is none.
+  [[nodiscard]] const text::Tokenizer& tokenizer() const;
+
+ private:
+  // In this order: the engine uses the model, the model uses the threads.
+  ThreadPool pool_;
+  models::LoadedModel loaded_;
+  std::unique_ptr<engine::Engine> engine_;
+};
+
+}  // namespace mistral::cli
