@@ -13,15 +13,15 @@
 namespace mistral::engine {
 
 struct EngineOptions {
-  std::int32_t max_sequences = 32;    // running at once
-  std::int32_t prefill_chunk = 512;   // most prompt rows of one sequence in a step
-  std::int32_t max_queued = 10'000;   // waiting requests; more are refused
+  std::int32_t max_sequences = 32;   // running at once
+  std::int32_t prefill_chunk = 512;  // most prompt rows of one sequence in a step
+  std::int32_t max_queued = 10'000;  // waiting requests; more are refused
 };
 
 struct EngineStats {
   std::int64_t running = 0;
   std::int64_t waiting = 0;
-  std::int64_t blocks_in_use = 0;     // over all cache groups
+  std::int64_t blocks_in_use = 0;  // over all cache groups
   std::int64_t steps = 0;
   std::int64_t preemptions = 0;
 };

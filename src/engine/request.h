@@ -22,9 +22,9 @@ namespace mistral::engine {
 using LogitsSink = std::function<void(std::int64_t position, std::span<const float> logits)>;
 
 struct Request {
-  std::vector<TokenId> prompt;   // at least one token
+  std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
-  LogitsSink on_prompt_logits;   // when set: every prompt row's logits, in order of position
+  LogitsSink on_prompt_logits;  // when set: every prompt row's logits, in order of position
 };
 
 // One sampled token. `text` is what became printable (whole characters, nothing that may still

@@ -1,0 +1,182 @@
+#include "engine/block_manager.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+#include "core/error.h"
+
+namespace mistral::engine {
+namespace {
+
+std::int64_t blocks_for(std::int64_t tokens, std::int64_t block_size) {
+  return (tokens + block_size - 1) / block_size;
+}
+
+// First block that a query at `position` sees.
+std::int64_t first_seen_block(std::int64_t position, std::int32_t window, std::int64_t block_size) {
+  if (window <= 0) return 0;
+  return std::max<std::int64_t>(0, position - window + 1) / block_size;
+}
+
+}  // namespace
+
+BlockManager::BlockManager(std::span<const nn::CacheGroup> groups, std::int32_t block_size,
+                           std::int64_t cache_bytes)
+    : block_size_(block_size), total_bytes_(std::max<std::int64_t>(cache_bytes, 0)) {
+  if (block_size < 1) {
+    throw make_error(ErrorKind::kInternal, "cache block size is {} tokens", block_size);
+  }
+  for (const nn::CacheGroup& declared : groups) {
+    if (declared.bytes_per_block < 1) {
+      throw make_error(ErrorKind::kInternal, "a cache block is said to have {} bytes",
+                       declared.bytes_per_block);
+    }
+    Group& group = groups_.emplace_back();
+    group.window = declared.window;
+    group.bytes_per_block = declared.bytes_per_block;
+    group.capacity = std::min<std::int64_t>(total_bytes_ / declared.bytes_per_block,
+                                            std::numeric_limits<nn::BlockId>::max());
+    step_bytes_ += declared.bytes_per_block;
+  }
+}
+
+std::int64_t BlockManager::missing_blocks(const BlockTables& tables, std::size_t group,
+                                          std::int64_t tokens) const {
+  const std::int64_t held =
+      group < tables.groups.size() ? static_cast<std::int64_t>(tables.groups[group].size()) : 0;
+  return std::max<std::int64_t>(0, blocks_for(tokens, block_size_) - held);
+}
+
+bool BlockManager::fits(const BlockTables& tables, std::int64_t tokens) const {
+  std::int64_t bytes_left = free_bytes();
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    const Group& group = groups_[g];
+    const std::int64_t missing = missing_blocks(tables, g, tokens);
+    if (missing > group.capacity - group.in_use || missing > bytes_left / group.bytes_per_block) {
+      return false;
+    }
+    bytes_left -= missing * group.bytes_per_block;
+  }
+  return true;
+}
+
+bool BlockManager::grow(BlockTables& tables, std::int64_t tokens) {
+  if (!fits(tables, tokens)) return false;
+  if (tables.groups.empty()) {
+    tables.groups.resize(groups_.size());
+    tables.first_live.resize(groups_.size(), 0);
+  }
+  for (std::size_t g = 0; g < groups_.size(); ++g) {
+    std::vector<nn::BlockId>& blocks = tables.groups[g];
+    const std::int64_t missing = missing_blocks(tables, g, tokens);
+    blocks.reserve(blocks.size() + static_cast<std::size_t>(missing));
+    for (std::int64_t i = 0; i < missing; ++i) blocks.push_back(take(groups_[g]));
+  }
+  return true;
+}
+
+std::int32_t BlockManager::growth(const BlockTables& tables, std::int64_t computed,
+                                  std::int32_t limit) const {
+  std::int32_t low = 0;
+  std::int32_t high = limit;
+  while (low < high) {
+    const std::int32_t middle = high - (high - low) / 2;
+    if (fits(tables, computed + middle)) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+void BlockManager::release_unseen(BlockTables& tables, std::int64_t next_position) noexcept {
+  for (std::size_t g = 0; g < tables.groups.size(); ++g) {
+    std::vector<nn::BlockId>& blocks = tables.groups[g];
+    const auto seen = static_cast<std::int32_t>(
+        std::min(first_seen_block(next_position, groups_[g].window, block_size_),
+                 static_cast<std::int64_t>(blocks.size())));
+    for (std::int32_t& i = tables.first_live[g]; i < seen; ++i) {
+      give_back(groups_[g], blocks[static_cast<std::size_t>(i)]);
+      blocks[static_cast<std::size_t>(i)] = nn::kNoBlock;
+    }
+  }
+}
+
+void BlockManager::release(BlockTables& tables) noexcept {
+  for (std::size_t g = 0; g < tables.groups.size(); ++g) {
+    for (const nn::BlockId id : tables.groups[g]) {
+      if (id != nn::kNoBlock) give_back(groups_[g], id);
+    }
+    tables.groups[g].clear();
+    tables.first_live[g] = 0;
+  }
+}
+
+std::int64_t BlockManager::peak_bytes(std::int64_t tokens) const {
+  // Groups without a window only grow and those with one repeat with the period of a block, so the
+  // peak lies among the last block_size positions.
+  std::int64_t peak = 0;
+  for (std::int64_t p = std::max<std::int64_t>(0, tokens - block_size_); p < tokens; ++p) {
+    std::int64_t bytes = 0;
+    for (const Group& group : groups_) {
+      bytes += (p / block_size_ - first_seen_block(p, group.window, block_size_) + 1) *
+               group.bytes_per_block;
+    }
+    peak = std::max(peak, bytes);
+  }
+  return peak;
+}
+
+std::int64_t BlockManager::max_tokens(std::int64_t limit) const {
+  std::int64_t low = 0;
+  std::int64_t high = limit;
+  while (low < high) {
+    const std::int64_t middle = high - (high - low) / 2;
+    if (peak_bytes(middle) <= total_bytes_) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+std::int64_t BlockManager::held_bytes(const BlockTables& tables) const {
+  std::int64_t bytes = 0;
+  for (std::size_t g = 0; g < tables.groups.size(); ++g) {
+    bytes += (static_cast<std::int64_t>(tables.groups[g].size()) - tables.first_live[g]) *
+             groups_[g].bytes_per_block;
+  }
+  return bytes;
+}
+
+nn::BlockId BlockManager::take(Group& group) {
+  nn::BlockId id = group.next_fresh;
+  if (group.freed.empty()) {
+    // Room for the way back is made now, so that giving back cannot fail.
+    if (group.freed.capacity() <= static_cast<std::size_t>(id)) {
+      group.freed.reserve(2 * static_cast<std::size_t>(id) + 16);
+    }
+    ++group.next_fresh;
+  } else {
+    std::pop_heap(group.freed.begin(), group.freed.end(), std::greater<>());
+    id = group.freed.back();
+    group.freed.pop_back();
+  }
+  ++group.in_use;
+  ++blocks_in_use_;
+  used_bytes_ += group.bytes_per_block;
+  return id;
+}
+
+void BlockManager::give_back(Group& group, nn::BlockId id) noexcept {
+  group.freed.push_back(id);
+  std::push_heap(group.freed.begin(), group.freed.end(), std::greater<>());
+  --group.in_use;
+  --blocks_in_use_;
+  used_bytes_ -= group.bytes_per_block;
+}
+
+}  // namespace mistral::engine

@@ -1,0 +1,307 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace mistral::engine {
+namespace {
+
+using nn::CacheGroup;
+
+constexpr std::int32_t kBlock = 8;
+const std::vector<CacheGroup> kFull = {{.window = 0, .bytes_per_block = 1}};
+
+Sequence sequence_of(std::int64_t prompt) {
+  Sequence s;
+  s.tokens.resize(static_cast<std::size_t>(prompt), 1);
+  s.prompt_length = prompt;
+  return s;
+}
+
+// What the engine does with a plan: computes the rows, appends sampled tokens.
+void run(const StepPlan& plan) {
+  for (const PlannedRows& rows : plan.rows) {
+    Scheduler::advance(rows);
+    if (rows.samples) rows.sequence->tokens.push_back(2);
+  }
+}
+
+std::vector<std::pair<const Sequence*, int>> counts(const StepPlan& plan) {
+  std::vector<std::pair<const Sequence*, int>> result;
+  for (const PlannedRows& rows : plan.rows) result.emplace_back(rows.sequence, rows.count);
+  return result;
+}
+
+TEST(Scheduler, PromptsRunInChunksBesideDecodeRows) {
+  BlockManager blocks(kFull, kBlock, 1000);
+  Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 20, .prefill_chunk = 16});
+  Sequence a = sequence_of(5);
+  Sequence b = sequence_of(40);
+  Sequence c = sequence_of(3);
+  scheduler.add(a);
+  scheduler.add(b);
+  scheduler.add(c);
+  const StepPlan& plan = scheduler.plan();
+  EXPECT_EQ(counts(plan), (std::vector<std::pair<const Sequence*, int>>{{&a, 5}, {&b, 15}}));
+  EXPECT_TRUE(plan.rows[0].samples);
+  EXPECT_EQ(plan.rows[0].logits_from, 4);
+  EXPECT_FALSE(plan.rows[1].samples);
+  EXPECT_EQ(plan.rows[1].logits_from, 15);  // none
+  run(plan);
+  EXPECT_EQ(counts(scheduler.plan()),
+            (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&b, 16}, {&c, 3}}));
+  run(scheduler.plan());
+  EXPECT_EQ(counts(scheduler.plan()),
+            (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&c, 1}, {&b, 9}}));
+  for (Sequence* s : {&a, &b, &c}) scheduler.remove(*s);
+  EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(blocks.blocks_in_use(), 0);
+}
+
+TEST(Scheduler, OneSequenceAtOnceIsALimitThatWorks) {
+  BlockManager blocks(kFull, kBlock, 1000);
+  Scheduler scheduler(blocks, {.max_sequences = 1, .max_rows = 64, .prefill_chunk = 64});
+  Sequence a = sequence_of(5);
+  Sequence b = sequence_of(6);
+  scheduler.add(a);
+  scheduler.add(b);
+  EXPECT_EQ(counts(scheduler.plan()), (std::vector<std::pair<const Sequence*, int>>{{&a, 5}}));
+  EXPECT_EQ(scheduler.waiting().size(), 1U);
+  scheduler.remove(a);
+  EXPECT_EQ(counts(scheduler.plan()), (std::vector<std::pair<const Sequence*, int>>{{&b, 6}}));
+  scheduler.remove(b);
+}
+
+TEST(Scheduler, TheYoungestGivesWayAndIsComputedAgain) {
+  BlockManager blocks(kFull, kBlock, 4);  // four blocks
+  Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
+  Sequence a = sequence_of(7);
+  Sequence b = sequence_of(7);
+  scheduler.add(a);
+  scheduler.add(b);
+  // Both grow by a token each step: at 17 tokens they would need three blocks each.
+  while (scheduler.preemptions() == 0) {
+    run(scheduler.plan());
+    ASSERT_LT(a.length(), 100);
+  }
+  EXPECT_EQ(scheduler.running(), (std::vector<Sequence*>{&a}));
+  EXPECT_EQ(b.computed, 0);
+  const std::int64_t kept = b.length();
+  EXPECT_GT(kept, 7);
+  scheduler.remove(a);
+  const StepPlan& plan = scheduler.plan();
+  EXPECT_EQ(counts(plan),
+            (std::vector<std::pair<const Sequence*, int>>{{&b, static_cast<int>(kept)}}));
+  scheduler.remove(b);
+}
+
+TEST(Scheduler, ASequenceAloneWithoutRoomIsReported) {
+  BlockManager blocks(kFull, kBlock, 2);
+  Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
+  Sequence a = sequence_of(14);
+  scheduler.add(a);
+  run(scheduler.plan());  // 14 computed, 15 tokens
+  run(scheduler.plan());
+  run(scheduler.plan());  // 16 computed: both blocks are full
+  const StepPlan& plan = scheduler.plan();
+  EXPECT_TRUE(plan.rows.empty());
+  EXPECT_EQ(plan.out_of_cache, (std::vector<Sequence*>{&a}));
+  scheduler.remove(a);
+}
+
+TEST(Scheduler, PromptLogitsAreAskedForOnceAndInBoundedSteps) {
+  BlockManager blocks(kFull, kBlock, 1000);
+  Scheduler scheduler(
+      blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64, .max_prompt_logits = 10});
+  Sequence a = sequence_of(25);
+  a.wants_prompt_logits = true;
+  scheduler.add(a);
+  std::vector<std::int64_t> positions;
+  for (int step = 0; step < 5; ++step) {
+    const StepPlan& plan = scheduler.plan();
+    ASSERT_EQ(plan.rows.size(), 1U);
+    const PlannedRows rows = plan.rows[0];
+    EXPECT_LE(rows.count - rows.logits_from, 10);
+    for (std::int64_t r = rows.logits_from; r < rows.count; ++r) {
+      if (a.computed + r < a.prompt_length) positions.push_back(a.computed + r);
+    }
+    a.prompt_logits_from = std::min<std::int64_t>(a.computed + rows.count, a.prompt_length);
+    run(plan);
+  }
+  ASSERT_EQ(positions.size(), 25U);
+  for (std::size_t i = 0; i < 25; ++i) EXPECT_EQ(positions[i], static_cast<std::int64_t>(i));
+  scheduler.remove(a);
+}
+
+// Random arrivals, lengths, cancellations and cache sizes. Checks what scheduler.h promises.
+class SchedulerProperties : public testing::TestWithParam<unsigned> {};
+
+TEST_P(SchedulerProperties, Hold) {
+  std::mt19937 random(GetParam());
+  const auto pick = [&random](int low, int high) {
+    return low + static_cast<int>(random() % static_cast<unsigned>(high - low + 1));
+  };
+  std::vector<CacheGroup> groups = {{.window = 0, .bytes_per_block = pick(1, 9)}};
+  if (pick(0, 1) == 1) groups.push_back({.window = pick(1, 40), .bytes_per_block = pick(1, 9)});
+  if (pick(0, 3) == 0) groups[0].window = pick(1, 60);
+  constexpr int kLongest = 120;
+  const std::int64_t cache =
+      BlockManager(groups, kBlock, 1 << 20).peak_bytes(kLongest) * pick(100, 300) / 100;
+  BlockManager blocks(groups, kBlock, cache);
+  const SchedulerLimits limits{.max_sequences = pick(1, 8),
+                               .max_rows = pick(1, 60),
+                               .prefill_chunk = pick(1, 60),
+                               .max_prompt_logits = pick(1, 20)};
+  Scheduler scheduler(blocks, limits);
+
+  struct Job {
+    Sequence sequence;
+    std::int64_t target = 0;  // length at which it is done
+    int id = 0;
+    std::set<std::int64_t> prompt_rows;
+  };
+  std::map<Sequence*, std::unique_ptr<Job>> jobs;
+  int arrived = 0;
+  int finished = 0;
+  constexpr int kJobs = 60;
+  const auto drop = [&](Sequence* s) {
+    scheduler.remove(*s);
+    EXPECT_EQ(blocks.held_bytes(s->blocks), 0);
+    jobs.erase(s);
+  };
+  int steps = 0;
+  while (finished < kJobs) {
+    ASSERT_LT(++steps, 100'000) << "somebody starves";
+    while (arrived < kJobs && (jobs.empty() || pick(0, 9) == 0)) {
+      auto job = std::make_unique<Job>();
+      const int prompt = pick(1, kLongest - 1);
+      job->sequence = sequence_of(prompt);
+      job->sequence.wants_prompt_logits = pick(0, 3) == 0;
+      job->target = pick(prompt + 1, kLongest);
+      job->id = arrived++;
+      scheduler.add(job->sequence);
+      jobs.emplace(&job->sequence, std::move(job));
+    }
+    if (!jobs.empty() && pick(0, 60) == 0) {  // a client leaves
+      auto it = jobs.begin();
+      std::advance(it, pick(0, static_cast<int>(jobs.size()) - 1));
+      drop(it->first);
+      ++finished;
+      continue;
+    }
+    if (jobs.empty()) continue;
+
+    Sequence* oldest = scheduler.running().empty() ? nullptr : scheduler.running().front();
+    const StepPlan plan = scheduler.plan();
+    ASSERT_FALSE(plan.rows.empty() && plan.out_of_cache.empty()) << "a step without work";
+    EXPECT_TRUE(plan.out_of_cache.empty()) << "every sequence fits alone";
+    if (oldest != nullptr) {
+      ASSERT_EQ(scheduler.running().front(), oldest) << "the oldest was interrupted";
+      EXPECT_TRUE(std::any_of(plan.rows.begin(), plan.rows.end(),
+                              [&](const PlannedRows& r) { return r.sequence == oldest; }));
+    }
+    EXPECT_LE(static_cast<int>(scheduler.running().size()), limits.max_sequences);
+    EXPECT_GE(blocks.free_bytes(), 0);
+
+    // Admission in order of arrival.
+    for (Sequence* s : scheduler.running()) {
+      for (Sequence* w : scheduler.waiting()) EXPECT_LT(jobs.at(s)->id, jobs.at(w)->id);
+    }
+
+    std::int32_t rows_total = 0;
+    std::int32_t prompt_logits = 0;
+    std::map<std::pair<std::size_t, nn::BlockId>, Sequence*> owners;
+    for (const auto& [s, job] : jobs) {
+      for (std::size_t g = 0; g < s->blocks.groups.size(); ++g) {
+        for (const nn::BlockId id : s->blocks.groups[g]) {
+          if (id == nn::kNoBlock) continue;
+          EXPECT_TRUE(owners.emplace(std::pair{g, id}, s).second) << "a block with two owners";
+        }
+      }
+    }
+    EXPECT_EQ(static_cast<std::int64_t>(owners.size()), blocks.blocks_in_use());
+    for (const PlannedRows& rows : plan.rows) {
+      Sequence& s = *rows.sequence;
+      rows_total += rows.count;
+      ASSERT_GE(rows.count, 1);
+      ASSERT_LE(rows.count, s.remaining());
+      EXPECT_LE(rows.count, limits.prefill_chunk);
+      EXPECT_EQ(rows.samples, rows.count == s.remaining());
+      // Every row's visible past and its own place are in blocks.
+      for (std::size_t g = 0; g < groups.size(); ++g) {
+        const std::int64_t window = groups[g].window;
+        const std::int64_t first =
+            window > 0 ? std::max<std::int64_t>(0, s.computed - window + 1) : 0;
+        for (std::int64_t p = first; p < s.computed + rows.count; ++p) {
+          const auto block = static_cast<std::size_t>(p / kBlock);
+          ASSERT_LT(block, s.blocks.groups[g].size());
+          EXPECT_NE(s.blocks.groups[g][block], nn::kNoBlock);
+        }
+      }
+      for (std::int64_t r = rows.logits_from; r < rows.count; ++r) {
+        const std::int64_t position = s.computed + r;
+        if (!s.wants_prompt_logits || position >= s.prompt_length) {
+          EXPECT_TRUE(rows.samples && r == rows.count - 1) << "logits nobody asked for";
+          continue;
+        }
+        if (!rows.samples || r < rows.count - 1) ++prompt_logits;
+        if (position >= s.prompt_logits_from) {
+          EXPECT_TRUE(jobs.at(&s)->prompt_rows.insert(position).second);
+        }
+      }
+      if (s.wants_prompt_logits) {
+        s.prompt_logits_from =
+            std::max(s.prompt_logits_from, std::min(s.computed + rows.count, s.prompt_length));
+      }
+    }
+    EXPECT_LE(rows_total, limits.max_rows);
+    EXPECT_LE(prompt_logits, limits.max_prompt_logits);
+
+    run(plan);
+    for (const PlannedRows& rows : plan.rows) {
+      Sequence* s = rows.sequence;
+      if (rows.samples && s->length() >= jobs.at(s)->target) {
+        if (s->wants_prompt_logits) {
+          EXPECT_EQ(static_cast<std::int64_t>(jobs.at(s)->prompt_rows.size()), s->prompt_length);
+        }
+        drop(s);
+        ++finished;
+      }
+    }
+  }
+  EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(blocks.blocks_in_use(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SchedulerProperties, testing::Range(0U, 150U));
+
+// The random runs above must reach the interesting state.
+TEST(Scheduler, PreemptionHappensUnderPressure) {
+  BlockManager blocks(kFull, kBlock, 20);
+  Scheduler scheduler(blocks, {.max_sequences = 8, .max_rows = 64, .prefill_chunk = 16});
+  std::vector<Sequence> sequences;
+  for (int i = 0; i < 6; ++i) sequences.push_back(sequence_of(10));
+  for (Sequence& s : sequences) scheduler.add(s);
+  int done = 0;
+  while (done < 6) {
+    const StepPlan plan = scheduler.plan();
+    run(plan);
+    for (const PlannedRows& rows : plan.rows) {
+      if (rows.sequence->length() >= 100) {
+        scheduler.remove(*rows.sequence);
+        ++done;
+      }
+    }
+  }
+  EXPECT_GT(scheduler.preemptions(), 0);
+  EXPECT_EQ(blocks.blocks_in_use(), 0);
+}
+
+}  // namespace
+}  // namespace mistral::engine
