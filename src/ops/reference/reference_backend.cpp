@@ -1,0 +1,205 @@
+#include "ops/reference/reference_backend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/error.h"
+#include "ops/reference/functions.h"
+#include "quant/dequantize.h"
+#include "quant/quantize.h"
+
+namespace mistral::ops::reference {
+namespace {
+
+// Rows as they stand in the file.
+class StoredWeight final : public Weight {
+ public:
+  StoredWeight(const TensorView& source, DType storage)
+      : Weight(source.shape[0], source.shape[1], storage),
+        row_bytes_(row_bytes(storage, source.shape[1])),
+        data_(static_cast<std::size_t>(source.shape[0] * row_bytes_)) {
+    if (storage == source.dtype) {
+      std::copy(source.data.begin(), source.data.end(), data_.begin());
+      return;
+    }
+    const std::int64_t source_row = row_bytes(source.dtype, in());
+    std::vector<float> values(static_cast<std::size_t>(in()));
+    for (std::int64_t r = 0; r < out(); ++r) {
+      quant::dequantize_row(source.dtype, source.data.data() + r * source_row, values.data(), in());
+      quant::quantize_row(storage, values.data(), data_.data() + r * row_bytes_, in());
+    }
+  }
+
+  [[nodiscard]] std::uint64_t bytes() const override { return data_.size(); }
+  [[nodiscard]] ActivationForm input_form() const override { return kFormF32; }
+  void dequantize_row(std::int64_t row, float* out) const override {
+    quant::dequantize_row(dtype(), data_.data() + row * row_bytes_, out, in());
+  }
+
+ private:
+  std::int64_t row_bytes_;
+  std::vector<std::byte> data_;
+};
+
+void check_source(const TensorView& source, DType storage) {
+  if (source.shape.rank() != 2) {
+    throw make_error(ErrorKind::kInvalidFile, "expected a matrix, found shape {}",
+                     to_string(source.shape));
+  }
+  for (const DType dtype : {source.dtype, storage}) {
+    if (source.shape[1] % info(dtype).block_elements != 0) {
+      throw make_error(ErrorKind::kInvalidFile, "rows of {} elements are no whole blocks of {}",
+                       source.shape[1], mistral::name(dtype));
+    }
+  }
+  const std::int64_t expected = source.shape[0] * row_bytes(source.dtype, source.shape[1]);
+  if (static_cast<std::int64_t>(source.data.size()) != expected) {
+    throw make_error(ErrorKind::kInvalidFile, "a matrix {} of {} has {} bytes, expected {}",
+                     to_string(source.shape), mistral::name(source.dtype), source.data.size(),
+                     expected);
+  }
+}
+
+// sum(x * w) of every input row with every weight row: f(row, column, product).
+template <typename Function>
+void multiply(const Activations& in, const Weight& weight, Function f) {
+  std::vector<float> w(static_cast<std::size_t>(weight.in()));
+  for (std::int64_t column = 0; column < weight.out(); ++column) {
+    weight.dequantize_row(column, w.data());
+    for (std::int64_t row = 0; row < in.rows; ++row) {
+      const float* x = in.values + row * in.cols;
+      double sum = 0.0;
+      for (std::int64_t k = 0; k < weight.in(); ++k) {
+        sum += static_cast<double>(x[k]) * w[static_cast<std::size_t>(k)];
+      }
+      f(row, column, sum);
+    }
+  }
+}
+
+}  // namespace
+
+void store(const Activations& out, std::int64_t row, const float* values) {
+  if ((out.forms & kFormF32) != 0 && out.values + row * out.cols != values) {
+    std::copy_n(values, out.cols, out.values + row * out.cols);
+  }
+  const auto quantized = [&](const Activations::Quantized& q, std::int64_t block) {
+    reference::quantize(values, out.cols, block, q.codes + row * out.cols,
+                        q.scales + row * (out.cols / block), q.sums16 + row * (out.cols / 16),
+                        q.sums32 + row * (out.cols / 32));
+  };
+  if ((out.forms & kFormQ8x32) != 0) quantized(out.q32, 32);
+  if ((out.forms & kFormQ8x256) != 0) quantized(out.q256, 256);
+}
+
+bool ReferenceBackend::supports(DType dtype) const {
+  return quant::can_dequantize(dtype);
+}
+
+std::unique_ptr<Weight> ReferenceBackend::pack(const TensorView& source, DType storage,
+                                               const ReleaseCallback& on_done) {
+  if (!supports(source.dtype)) {
+    throw make_error(ErrorKind::kUnsupported, "tensors of type {} cannot be computed",
+                     mistral::name(source.dtype));
+  }
+  const DType type = storage == DType::kCount ? source.dtype : storage;
+  check_source(source, type);
+  auto weight = std::make_unique<StoredWeight>(source, type);
+  if (on_done) on_done(source.data);
+  return weight;
+}
+
+void ReferenceBackend::embed(const Weight& table, std::span<const TokenId> ids, float scale,
+                             Rows out) {
+  for (std::int64_t i = 0; i < out.rows; ++i) {
+    table.dequantize_row(ids[static_cast<std::size_t>(i)], out.row(i));
+    for (std::int64_t j = 0; j < out.cols; ++j) out.row(i)[j] *= scale;
+  }
+}
+
+void ReferenceBackend::norm(const NormParams& params, ConstRows in, Activations out) {
+  std::vector<float> y(static_cast<std::size_t>(in.cols));
+  for (std::int64_t i = 0; i < in.rows; ++i) {
+    reference::norm(params, in.row(i), in.cols, y.data());
+    store(out, i, y.data());
+  }
+}
+
+void ReferenceBackend::norm_rows(const NormParams& params, ConstRows in, Rows out,
+                                 bool accumulate) {
+  std::vector<float> y(static_cast<std::size_t>(in.cols));
+  for (std::int64_t i = 0; i < in.rows; ++i) {
+    reference::norm(params, in.row(i), in.cols, y.data());
+    for (std::int64_t j = 0; j < in.cols; ++j) {
+      const float value = y[static_cast<std::size_t>(j)];
+      out.row(i)[j] = accumulate ? out.row(i)[j] + value : value;
+    }
+  }
+}
+
+void ReferenceBackend::quantize(ConstRows in, Activations out) {
+  for (std::int64_t i = 0; i < in.rows; ++i) store(out, i, in.row(i));
+}
+
+void ReferenceBackend::linear(const Activations& in, std::span<const LinearOutput> outputs) {
+  for (const LinearOutput& output : outputs) {
+    multiply(in, *output.weight, [&](std::int64_t row, std::int64_t column, double product) {
+      if (output.bias != nullptr) product += output.bias[column];
+      product *= output.scale;
+      float& y = output.out.row(row)[column];
+      if (output.accumulate) product += y;
+      y = static_cast<float>(product);
+    });
+  }
+}
+
+void ReferenceBackend::gated_linear(const Activations& in, const Weight& gate,
+                                    const float* gate_bias, const Weight& up, const float* up_bias,
+                                    Activation activation, Activations out) {
+  std::vector<double> gates(static_cast<std::size_t>(in.rows * gate.out()));
+  const auto place = [&](std::int64_t row, std::int64_t column) {
+    return static_cast<std::size_t>(row * gate.out() + column);
+  };
+  multiply(in, gate, [&](std::int64_t row, std::int64_t column, double product) {
+    if (gate_bias != nullptr) product += gate_bias[column];
+    gates[place(row, column)] = reference::activation(activation, product);
+  });
+  std::vector<float> values(gates.size());
+  multiply(in, up, [&](std::int64_t row, std::int64_t column, double product) {
+    if (up_bias != nullptr) product += up_bias[column];
+    values[place(row, column)] = static_cast<float>(gates[place(row, column)] * product);
+  });
+  for (std::int64_t row = 0; row < in.rows; ++row) store(out, row, values.data() + place(row, 0));
+}
+
+void ReferenceBackend::activate(Activation activation, ConstRows in, Activations out) {
+  std::vector<float> y(static_cast<std::size_t>(in.cols));
+  for (std::int64_t i = 0; i < in.rows; ++i) {
+    for (std::int64_t j = 0; j < in.cols; ++j) {
+      y[static_cast<std::size_t>(j)] =
+          static_cast<float>(reference::activation(activation, in.row(i)[j]));
+    }
+    store(out, i, y.data());
+  }
+}
+
+void ReferenceBackend::softcap(float cap, Rows rows) {
+  for (std::int64_t i = 0; i < rows.rows; ++i) {
+    for (std::int64_t j = 0; j < rows.cols; ++j) {
+      float& x = rows.row(i)[j];
+      x = static_cast<float>(cap * std::tanh(static_cast<double>(x) / cap));
+    }
+  }
+}
+
+}  // namespace mistral::ops::reference
+
+namespace mistral::ops {
+
+std::unique_ptr<Backend> make_reference_backend(ThreadPool& pool) {
+  return std::make_unique<reference::ReferenceBackend>(pool);
+}
+
+}  // namespace mistral::ops
