@@ -40,7 +40,8 @@ def tracked_files(root):
     else:
         names = []
         for parent, folders, files in os.walk(root):
-            folders[:] = [f for f in folders if not f.startswith("build") and f != ".git"]
+            folders[:] = [f for f in folders if not f.startswith("build")
+                          and f not in (".git", ".cache", "__pycache__")]
             names += [os.path.relpath(os.path.join(parent, f), root) for f in files]
     return sorted(n for n in names if n and os.path.isfile(os.path.join(root, n)))
 
