@@ -12,6 +12,7 @@
 #include "core/thread_pool.h"
 #include "mistral/types.h"
 #include "nn/sequence_model.h"
+#include "ops/ops.h"
 #include "text/chat_template/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -48,6 +49,7 @@ struct LoadedModel {
   std::string name;
   std::string architecture;
   std::int64_t parameters = 0;
+  std::unique_ptr<ops::Backend> backend;               // runs the model, so it outlives it
   std::unique_ptr<nn::SequenceModel> model;
   std::unique_ptr<text::Tokenizer> tokenizer;          // null when the folder has none
   std::string tokenizer_problem;                       // why it is null

@@ -1,0 +1,38 @@
+#include "models/description.h"
+
+#include "core/error.h"
+#include "formats/safetensors.h"
+
+namespace mistral::models {
+
+Description describe(const ModelPath& path) {
+  Description result;
+  if (path.kind == ModelPath::Kind::kGguf) {
+    result.kind = "gguf";
+    result.gguf = formats::GgufFile::open(path.files);
+    result.weights = result.gguf;
+    const GgufParameters parameters(*result.gguf);
+    result.family = &family_of(parameters);
+    result.spec = result.family->from_gguf(parameters);
+    result.name = std::string(result.gguf->metadata().string("general.name").value_or(""));
+    if (result.name.empty()) result.name = path.files.front().stem().string();
+    return result;
+  }
+  result.kind = "folder";
+  const Config config = Config::read(path.folder / "config.json");
+  result.family = &family_of(config);
+  result.spec = result.family->from_config(config);
+  result.weights = formats::SafetensorsFile::open_folder(path.folder);
+  std::filesystem::path folder = std::filesystem::absolute(path.folder).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  result.name = folder.filename().string();
+  return result;
+}
+
+std::int64_t parameter_count(const formats::WeightSource& weights) {
+  std::int64_t count = 0;
+  for (const formats::TensorInfo& tensor : weights.tensors()) count += tensor.view.shape.elements();
+  return count;
+}
+
+}  // namespace mistral::models

@@ -1,0 +1,33 @@
+// Everything about a model except its numbers: what load() and inspect() both begin with.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "formats/gguf.h"
+#include "formats/weight_source.h"
+#include "models/loader.h"
+#include "models/registry.h"
+
+namespace mistral::models {
+
+struct Description {
+  std::string name;
+  std::string kind;                    // "gguf" or "folder"
+  const TextFamily* family = nullptr;
+  nn::DecoderSpec spec;
+  std::shared_ptr<const formats::WeightSource> weights;
+  std::shared_ptr<const formats::GgufFile> gguf;  // null for a folder
+};
+
+// Opens the files and reads the hyper-parameters. Throws Error.
+[[nodiscard]] Description describe(const ModelPath& path);
+
+// Tokenizer, chat template, end tokens and recommended sampling, into `model`. What is missing or
+// broken leaves a reason in the *_problem members and does not fail.
+void load_text_side(const ModelPath& path, const Description& description, LoadedModel& model);
+
+// Number of weights.
+[[nodiscard]] std::int64_t parameter_count(const formats::WeightSource& weights);
+
+}  // namespace mistral::models

@@ -1,0 +1,86 @@
+#include "models/loader.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/memory.h"
+#include "models/description.h"
+#include "nn/decoder.h"
+
+namespace mistral::models {
+namespace {
+
+// Used when the system does not say how much memory is free.
+constexpr std::int64_t kFallbackCacheBytes = std::int64_t{1} << 30;
+
+DType storage_type(ComputeDType dtype) {
+  switch (dtype) {
+    case ComputeDType::kF32: return DType::kF32;
+    case ComputeDType::kF16: return DType::kF16;
+    case ComputeDType::kBF16: return DType::kBF16;
+    case ComputeDType::kAuto: break;
+  }
+  return DType::kCount;
+}
+
+std::int64_t cache_budget(const nn::DecoderSpec& spec, const LoadOptions& options,
+                          std::int64_t context) {
+  const std::int64_t one_block = nn::KvCache::bytes_for_tokens(spec, options.kv_block_size, 1);
+  std::int64_t bytes = options.kv_cache_bytes;
+  if (options.kv_cache_tokens > 0) {
+    bytes = nn::KvCache::bytes_for_tokens(spec, options.kv_block_size, options.kv_cache_tokens);
+  } else if (bytes == 0) {
+    const std::int64_t free = available_memory();
+    bytes = free > 0 ? free / 4 : kFallbackCacheBytes;
+  }
+  if (bytes < one_block) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "a KV cache of {} bytes is smaller than one block of {} tokens, {} bytes",
+                     bytes, options.kv_block_size, one_block);
+  }
+  log::info("KV cache: up to {} MiB, {} tokens; context {} tokens", bytes >> 20,
+            bytes / one_block * options.kv_block_size, context);
+  return bytes;
+}
+
+}  // namespace
+
+LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& pool) {
+  if (options.kv_block_size != 8 && options.kv_block_size != 16 && options.kv_block_size != 32) {
+    throw make_error(ErrorKind::kInvalidArgument, "KV block size must be 8, 16 or 32, found {}",
+                     options.kv_block_size);
+  }
+  Description description = describe(path);
+  LoadedModel model;
+  model.name = description.name;
+  model.architecture = std::string(description.family->name);
+  model.parameters = parameter_count(*description.weights);
+  const std::int64_t trained = description.spec.context_length;
+  const std::int64_t context = options.context_length > 0 ? options.context_length : trained;
+  if (context > trained) {
+    log::warn("a context of {} tokens is beyond the {} that the model was made for", context, trained);
+  }
+  if (context > std::int64_t{1} << 28) {
+    throw make_error(ErrorKind::kInvalidArgument, "a context of {} tokens is too long", context);
+  }
+
+  model.backend = ops::make_cpu_backend(pool);
+  log::info("{}: {} ({} parameters), kernels {}, {} threads", model.name, model.architecture,
+            model.parameters, model.backend->name(), pool.size());
+  nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
+                          options.on_progress);
+  nn::DecoderWeights weights = nn::load_weights(description.spec, loader);
+  load_text_side(path, description, model);
+
+  nn::DecoderOptions decoder;
+  decoder.context_length = static_cast<std::int32_t>(context);
+  decoder.max_batch_rows = options.max_batch_rows;
+  decoder.block_size = options.kv_block_size;
+  decoder.cache_bytes = cache_budget(description.spec, options, context);
+  model.model = std::make_unique<nn::Decoder>(std::move(description.spec), std::move(weights),
+                                              *model.backend, decoder);
+  return model;
+}
+
+}  // namespace mistral::models

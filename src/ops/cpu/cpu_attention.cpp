@@ -1,0 +1,206 @@
+// The attention ops of the CPU backend: filling the cache, and splitting attention into tiles and
+// partitions.
+#include <algorithm>
+#include <cstring>
+
+#include "ops/cpu/cpu_backend.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+// The sequence that a row of the step belongs to.
+const AttentionSequence& sequence_of(std::span<const AttentionSequence> sequences,
+                                     std::int64_t row) {
+  const auto after = std::upper_bound(
+      sequences.begin(), sequences.end(), row,
+      [](std::int64_t r, const AttentionSequence& s) { return r < s.first_row; });
+  return *(after - 1);
+}
+
+std::int64_t rows_of(std::span<const AttentionSequence> sequences) {
+  return sequences.empty() ? 0 : sequences.back().first_row + sequences.back().row_count;
+}
+
+}  // namespace
+
+void CpuBackend::write_cache(const CacheWriteParams& params, const LayerCache& cache,
+                             std::span<const AttentionSequence> sequences, Rows q, Rows k,
+                             ConstRows v) {
+  const std::int64_t head_dim = cache.head_dim;
+  over_rows(rows_of(sequences), [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      const AttentionSequence& sequence = sequence_of(sequences, row);
+      const std::int64_t position = sequence.first_position + (row - sequence.first_row);
+      const auto prepare = [&](const std::optional<NormParams>& norm, float* head) {
+        if (norm) kernels_.norm(*norm, head, head_dim, head);
+        if (sequence.rope != nullptr) kernels_.rope(*sequence.rope, position, head);
+      };
+      for (std::int64_t h = 0; h < params.heads; ++h) {
+        prepare(params.query_norm, q.row(row) + h * head_dim);
+      }
+      const std::int64_t block = sequence.blocks[position / cache.block_size];
+      const std::int64_t slot = position % cache.block_size;
+      for (std::int64_t h = 0; h < cache.kv_heads; ++h) {
+        float* key = k.row(row) + h * head_dim;
+        prepare(params.key_norm, key);
+        float* keys = cache.keys(block, h) + slot;
+        for (std::int64_t d = 0; d < head_dim; ++d) keys[d * cache.block_size] = key[d];
+        std::memcpy(cache.values(block, h) + slot * cache.value_dim,
+                    v.row(row) + h * cache.value_dim,
+                    sizeof(float) * static_cast<std::size_t>(cache.value_dim));
+      }
+    }
+  });
+}
+
+void CpuBackend::plan_tiles(const AttentionParams& params, const LayerCache& cache,
+                            std::span<const AttentionSequence> sequences) {
+  const std::int32_t group = params.heads / cache.kv_heads;
+  const std::int32_t rows_per_tile = std::max(1, kAttentionQueries / group);
+  tiles_.clear();
+  std::int64_t results = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const AttentionSequence& sequence = sequences[s];
+    for (std::int32_t row = 0; row < sequence.row_count; row += rows_per_tile) {
+      const std::int32_t rows = std::min(rows_per_tile, sequence.row_count - row);
+      const std::int32_t first = sequence.first_position + row;
+      const std::int32_t oldest =
+          params.window > 0 ? std::max(0, first - params.window + 1) : 0;
+      const std::int32_t first_partition = oldest / kAttentionPartition;
+      const std::int32_t partitions = (first + rows - 1) / kAttentionPartition - first_partition + 1;
+      for (std::int32_t head = 0; head < cache.kv_heads; ++head) {
+        tiles_.push_back({static_cast<std::int32_t>(s), head, row, rows, first_partition,
+                          partitions, results});
+        results += partitions;
+      }
+    }
+  }
+}
+
+AttentionTask CpuBackend::make_task(const AttentionParams& params, const LayerCache& cache,
+                                    const AttentionSequence& sequence, const AttentionTile& tile,
+                                    std::int32_t partition, const ConstRows& q) const {
+  AttentionTask task;
+  task.cache = &cache;
+  task.blocks = sequence.blocks;
+  task.kv_head = tile.kv_head;
+  task.group = params.heads / cache.kv_heads;
+  task.first_position = sequence.first_position + tile.first_row;
+  task.rows = tile.rows;
+  task.range_begin = partition * kAttentionPartition;
+  task.range_end = task.range_begin + kAttentionPartition;
+  task.window = params.window;
+  task.scale = params.scale;
+  task.softcap = params.softcap;
+  task.q = q.row(sequence.first_row + tile.first_row) +
+           static_cast<std::int64_t>(tile.kv_head) * task.group * cache.head_dim;
+  task.q_stride = q.stride;
+  return task;
+}
+
+void CpuBackend::attention(const AttentionParams& params, const LayerCache& cache,
+                           std::span<const AttentionSequence> sequences, ConstRows q,
+                           Activations out) {
+  plan_tiles(params, cache, sequences);
+  if (tiles_.empty()) return;
+  const std::int64_t group = params.heads / cache.kv_heads;
+  const std::int64_t queries = std::max<std::int64_t>(kAttentionQueries, group);
+  // One partial result: values, maxima and sums of a tile.
+  const std::int64_t result_size = queries * (cache.value_dim + 2);
+  const std::int64_t result_count = tiles_.back().first_result + tiles_.back().partitions;
+  const auto place = [&](AttentionTask& task, float* result) {
+    task.values = result;
+    task.maxima = result + queries * cache.value_dim;
+    task.sums = task.maxima + queries;
+  };
+  // Joins results in order of position and stores the quotient.
+  const auto join = [&](const AttentionTask& into, const float* later) {
+    for (std::int64_t i = 0; i < into.rows * group; ++i) {
+      kernels_.merge(cache.value_dim, later[queries * cache.value_dim + i],
+                     later[queries * (cache.value_dim + 1) + i], later + i * cache.value_dim,
+                     into.maxima + i, into.sums + i, into.values + i * cache.value_dim);
+    }
+  };
+  const auto store = [&](const AttentionTile& tile, const AttentionTask& task) {
+    const std::int64_t row = sequences[static_cast<std::size_t>(tile.sequence)].first_row + tile.first_row;
+    for (std::int64_t i = 0; i < task.rows * group; ++i) {
+      float* values = task.values + i * cache.value_dim;
+      kernels_.scale(1.0F / task.sums[i], cache.value_dim, values);
+      std::memcpy(out.values + (row + i / group) * out.cols +
+                      (tile.kv_head * group + i % group) * cache.value_dim,
+                  values, sizeof(float) * static_cast<std::size_t>(cache.value_dim));
+    }
+  };
+  const std::size_t worker_floats =
+      static_cast<std::size_t>(2 * result_size + 4 * cache.block_size);
+  for (Worker& worker : workers_) {
+    if (worker.attention.size() < worker_floats) worker.attention.resize(worker_floats);
+  }
+
+  const auto tile_count = static_cast<std::int64_t>(tiles_.size());
+  if (tile_count >= 4 * pool_.size() || result_count == tile_count) {
+    // Enough tiles for all workers: a worker takes a tile's partitions one after the other.
+    pool_.run(tile_count, 1, [&](std::int64_t begin, std::int64_t end, int index) {
+      float* buffer = workers_[static_cast<std::size_t>(index)].attention.data();
+      for (std::int64_t i = begin; i < end; ++i) {
+        const AttentionTile& tile = tiles_[static_cast<std::size_t>(i)];
+        AttentionTask first;
+        for (std::int32_t p = 0; p < tile.partitions; ++p) {
+          AttentionTask task =
+              make_task(params, cache, sequences[static_cast<std::size_t>(tile.sequence)], tile,
+                        tile.first_partition + p, q);
+          place(task, buffer + (p == 0 ? 0 : result_size));
+          task.scratch = buffer + 2 * result_size;
+          kernels_.attend(task);
+          if (p == 0) {
+            first = task;
+          } else {
+            join(first, task.values);
+          }
+        }
+        store(tile, first);
+      }
+    });
+  } else {
+    // Long contexts and few sequences: the partitions themselves are shared out.
+    if (partials_.size() < static_cast<std::size_t>(result_count * result_size)) {
+      partials_.resize(static_cast<std::size_t>(result_count * result_size));
+    }
+    const auto task_of = [&](const AttentionTile& tile, std::int32_t p) {
+      AttentionTask task =
+          make_task(params, cache, sequences[static_cast<std::size_t>(tile.sequence)], tile,
+                    tile.first_partition + p, q);
+      place(task, partials_.data() + (tile.first_result + p) * result_size);
+      return task;
+    };
+    pool_.run(result_count, 1, [&](std::int64_t begin, std::int64_t end, int index) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const AttentionTile& tile =
+            *(std::upper_bound(tiles_.begin(), tiles_.end(), i,
+                               [](std::int64_t value, const AttentionTile& t) {
+                                 return value < t.first_result;
+                               }) -
+              1);
+        AttentionTask task = task_of(tile, static_cast<std::int32_t>(i - tile.first_result));
+        task.scratch =
+            workers_[static_cast<std::size_t>(index)].attention.data() + 2 * result_size;
+        kernels_.attend(task);
+      }
+    });
+    pool_.run(tile_count, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const AttentionTile& tile = tiles_[static_cast<std::size_t>(i)];
+        const AttentionTask first = task_of(tile, 0);
+        for (std::int32_t p = 1; p < tile.partitions; ++p) join(first, task_of(tile, p).values);
+        store(tile, first);
+      }
+    });
+  }
+  if ((out.forms & ~static_cast<unsigned>(kFormF32)) != 0) {
+    over_rows(rows_of(sequences), [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t i = begin; i < end; ++i) quantize_row(out, i);
+    });
+  }
+}
+
+}  // namespace mistral::ops::cpu

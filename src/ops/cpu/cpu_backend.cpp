@@ -1,0 +1,239 @@
+#include "ops/cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
+#include "quant/dequantize.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+// Rows of a product that a worker computes before it goes on to the next columns: their inputs
+// stay in the second-level cache.
+constexpr std::int64_t kRowBlock = 128;
+
+std::int64_t units(const Weight& weight) {
+  return (weight.out() + kUnitColumns - 1) / kUnitColumns;
+}
+
+// Pieces small enough that all workers finish together, large enough to amortise taking one.
+std::int64_t grain(std::int64_t count, int threads) {
+  return std::max<std::int64_t>(1, count / (threads * 8));
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(ThreadPool& pool, const KernelTable& kernels)
+    : pool_(pool), kernels_(kernels), workers_(static_cast<std::size_t>(pool.size())) {
+  for (Worker& worker : workers_) {
+    worker.matmul_scratch = PageBuffer(kMatmulScratch);
+    worker.products = PageBuffer(2 * kRowBlock * kUnitColumns * sizeof(float));
+  }
+}
+
+bool CpuBackend::supports(DType dtype) const { return quant::can_dequantize(dtype); }
+
+std::unique_ptr<Weight> CpuBackend::pack(const TensorView& source, DType storage,
+                                         const ReleaseCallback& on_done) {
+  if (!supports(source.dtype)) {
+    throw make_error(ErrorKind::kUnsupported, "tensors of type {} cannot be computed",
+                     mistral::name(source.dtype));
+  }
+  if (source.shape.rank() != 2) {
+    throw make_error(ErrorKind::kInvalidFile, "expected a matrix, found shape {}",
+                     to_string(source.shape));
+  }
+  const DType type = storage == DType::kCount ? source.dtype : storage;
+  return std::make_unique<PackedWeight>(source, type, pool_, on_done);
+}
+
+void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {
+  const float* values = out.values + row * out.cols;
+  const auto run = [&](const Activations::Quantized& q, std::int64_t block) {
+    kernels_.quantize(values, out.cols, block, q.codes + row * out.cols,
+                      q.scales + row * (out.cols / block), q.sums16 + row * (out.cols / 16),
+                      q.sums32 + row * (out.cols / 32));
+  };
+  if ((out.forms & kFormQ8x32) != 0) run(out.q32, 32);
+  if ((out.forms & kFormQ8x256) != 0) run(out.q256, 256);
+}
+
+void CpuBackend::embed(const Weight& table, std::span<const TokenId> ids, float scale, Rows out) {
+  over_rows(out.rows, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      table.dequantize_row(ids[static_cast<std::size_t>(i)], out.row(i));
+      if (scale != 1.0F) kernels_.scale(scale, out.cols, out.row(i));
+    }
+  });
+}
+
+void CpuBackend::norm(const NormParams& params, ConstRows in, Activations out) {
+  over_rows(in.rows, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      kernels_.norm(params, in.row(i), in.cols, out.values + i * out.cols);
+      quantize_row(out, i);
+    }
+  });
+}
+
+void CpuBackend::norm_rows(const NormParams& params, ConstRows in, Rows out, bool accumulate) {
+  over_rows(in.rows, [&](std::int64_t begin, std::int64_t end, int index) {
+    std::vector<float>& normed = workers_[static_cast<std::size_t>(index)].key;
+    if (accumulate && normed.size() < static_cast<std::size_t>(in.cols)) {
+      normed.resize(static_cast<std::size_t>(in.cols));
+    }
+    for (std::int64_t i = begin; i < end; ++i) {
+      kernels_.norm(params, in.row(i), in.cols, accumulate ? normed.data() : out.row(i));
+      if (accumulate) kernels_.add(normed.data(), in.cols, out.row(i));
+    }
+  });
+}
+
+void CpuBackend::quantize(ConstRows in, Activations out) {
+  over_rows(in.rows, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      float* values = out.values + i * out.cols;
+      if (values != in.row(i)) {
+        std::memcpy(values, in.row(i), sizeof(float) * static_cast<std::size_t>(in.cols));
+      }
+      quantize_row(out, i);
+    }
+  });
+}
+
+void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Activations& in,
+                         std::int64_t first_row, std::int64_t rows, float* out,
+                         Worker& worker) const {
+  MatmulTask task;
+  task.dtype = weight.dtype();
+  task.panel = weight.panel(unit * kMaxPanels);
+  task.panel_bytes = weight.panel_bytes();
+  task.panels =
+      static_cast<int>(std::min<std::int64_t>(kMaxPanels, weight.panels() - unit * kMaxPanels));
+  task.in = weight.in();
+  task.input = &in;
+  task.first_row = first_row;
+  task.rows = rows;
+  task.out = out;
+  task.scratch = worker.matmul_scratch.data();
+  kernels_.matmul(task);
+}
+
+void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> outputs) {
+  std::int64_t total = 0;
+  for (const LinearOutput& output : outputs) total += units(*output.weight);
+  pool_.run(total, grain(total, pool_.size()), [&](std::int64_t begin, std::int64_t end, int index) {
+    Worker& worker = workers_[static_cast<std::size_t>(index)];
+    auto* products = reinterpret_cast<float*>(worker.products.data());
+    for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
+      const std::int64_t rows = std::min(kRowBlock, in.rows - row);
+      std::int64_t base = 0;
+      for (const LinearOutput& output : outputs) {
+        const std::int64_t count = units(*output.weight);
+        const std::int64_t first = std::max(begin - base, std::int64_t{0});
+        const std::int64_t last = std::min(end - base, count);
+        base += count;
+        for (std::int64_t unit = first; unit < last; ++unit) {
+          const auto& weight = static_cast<const PackedWeight&>(*output.weight);
+          product(weight, unit, in, row, rows, products, worker);
+          const std::int64_t column = unit * kUnitColumns;
+          const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, weight.out() - column);
+          const std::int64_t width =
+              std::min<std::int64_t>(kMaxPanels, weight.panels() - unit * kMaxPanels) * kPanelRows;
+          for (std::int64_t r = 0; r < rows; ++r) {
+            float* source = products + r * width;
+            if (output.bias != nullptr) kernels_.add(output.bias + column, columns, source);
+            if (output.scale != 1.0F) kernels_.scale(output.scale, columns, source);
+            float* out = output.out.row(row + r) + column;
+            if (output.accumulate) {
+              kernels_.add(source, columns, out);
+            } else {
+              std::memcpy(out, source, sizeof(float) * static_cast<std::size_t>(columns));
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+void CpuBackend::gated_linear(const Activations& in, const Weight& gate, const float* gate_bias,
+                              const Weight& up, const float* up_bias, Activation activation,
+                              Activations out) {
+  const std::int64_t total = units(gate);
+  pool_.run(total, grain(total, pool_.size()), [&](std::int64_t begin, std::int64_t end, int index) {
+    Worker& worker = workers_[static_cast<std::size_t>(index)];
+    auto* gates = reinterpret_cast<float*>(worker.products.data());
+    float* ups = gates + kRowBlock * kUnitColumns;
+    const auto& gate_weight = static_cast<const PackedWeight&>(gate);
+    const auto& up_weight = static_cast<const PackedWeight&>(up);
+    for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
+      const std::int64_t rows = std::min(kRowBlock, in.rows - row);
+      for (std::int64_t unit = begin; unit < end; ++unit) {
+        product(gate_weight, unit, in, row, rows, gates, worker);
+        product(up_weight, unit, in, row, rows, ups, worker);
+        const std::int64_t column = unit * kUnitColumns;
+        const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, gate.out() - column);
+        const std::int64_t width =
+            std::min<std::int64_t>(kMaxPanels, gate_weight.panels() - unit * kMaxPanels) *
+            kPanelRows;
+        for (std::int64_t r = 0; r < rows; ++r) {
+          float* g = gates + r * width;
+          float* u = ups + r * width;
+          if (gate_bias != nullptr) kernels_.add(gate_bias + column, columns, g);
+          if (up_bias != nullptr) kernels_.add(up_bias + column, columns, u);
+          kernels_.gate(activation, g, u, columns, out.values + (row + r) * out.cols + column);
+        }
+      }
+    }
+  });
+  if ((out.forms & ~static_cast<unsigned>(kFormF32)) != 0) {
+    over_rows(out.rows, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t i = begin; i < end; ++i) quantize_row(out, i);
+    });
+  }
+}
+
+void CpuBackend::activate(Activation activation, ConstRows in, Activations out) {
+  over_rows(in.rows, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      kernels_.activate(activation, in.row(i), in.cols, out.values + i * out.cols);
+      quantize_row(out, i);
+    }
+  });
+}
+
+void CpuBackend::softcap(float cap, Rows rows) {
+  over_rows(rows.rows, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) kernels_.softcap(cap, rows.cols, rows.row(i));
+  });
+}
+
+}  // namespace mistral::ops::cpu
+
+namespace mistral::ops {
+
+std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, std::optional<std::string_view> isa) {
+  using cpu::KernelTable;
+  struct Set {
+    std::string_view name;
+    const KernelTable* (*get)();
+  };
+  static constexpr Set kSets[] = {
+      {"avx512", cpu::avx512_kernels}, {"avx2", cpu::avx2_kernels}, {"portable", cpu::portable_kernels}};
+  for (const Set& set : kSets) {
+    if (isa && *isa != set.name) continue;
+    if (const KernelTable* kernels = set.get()) {
+      return std::make_unique<cpu::CpuBackend>(pool, *kernels);
+    }
+    if (isa) {
+      throw make_error(ErrorKind::kUnsupported,
+                       "this processor or build does not have the '{}' kernels", *isa);
+    }
+  }
+  throw make_error(ErrorKind::kInvalidArgument,
+                   "unknown kernel set '{}': expected portable, avx2 or avx512", isa.value_or(""));
+}
+
+}  // namespace mistral::ops

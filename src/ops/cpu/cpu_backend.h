@@ -1,0 +1,82 @@
+// The fast backend: splits every op over the threads of a pool and calls the kernels of the chosen
+// instruction set.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "ops/cpu/kernel_table.h"
+#include "ops/cpu/packed_weight.h"
+#include "ops/ops.h"
+
+namespace mistral::ops::cpu {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(ThreadPool& pool, const KernelTable& kernels);
+
+  [[nodiscard]] std::string_view name() const override { return kernels_.name; }
+  [[nodiscard]] ThreadPool& pool() const override { return pool_; }
+  [[nodiscard]] bool supports(DType dtype) const override;
+  [[nodiscard]] std::unique_ptr<Weight> pack(const TensorView& source, DType storage,
+                                             const ReleaseCallback& on_done) override;
+
+  void embed(const Weight& table, std::span<const TokenId> ids, float scale, Rows out) override;
+  void norm(const NormParams& params, ConstRows in, Activations out) override;
+  void norm_rows(const NormParams& params, ConstRows in, Rows out, bool accumulate) override;
+  void quantize(ConstRows in, Activations out) override;
+  void linear(const Activations& in, std::span<const LinearOutput> outputs) override;
+  void gated_linear(const Activations& in, const Weight& gate, const float* gate_bias,
+                    const Weight& up, const float* up_bias, Activation activation,
+                    Activations out) override;
+  void activate(Activation activation, ConstRows in, Activations out) override;
+  void write_cache(const CacheWriteParams& params, const LayerCache& cache,
+                   std::span<const AttentionSequence> sequences, Rows q, Rows k,
+                   ConstRows v) override;
+  void attention(const AttentionParams& params, const LayerCache& cache,
+                 std::span<const AttentionSequence> sequences, ConstRows q,
+                 Activations out) override;
+  void softcap(float cap, Rows rows) override;
+
+ private:
+  // What a worker needs for one unit of a product and one tile of attention.
+  struct Worker {
+    PageBuffer matmul_scratch;
+    PageBuffer products;             // 2 x [kRowBlock][kUnitColumns]
+    std::vector<float> attention;    // grown on first use
+    std::vector<float> key;
+  };
+  // A tile of queries: `rows` rows of one sequence and the heads of one key-value head.
+  struct AttentionTile {
+    std::int32_t sequence;
+    std::int32_t kv_head;
+    std::int32_t first_row;  // within the sequence
+    std::int32_t rows;
+    std::int32_t first_partition;
+    std::int32_t partitions;
+    std::int64_t first_result;  // index of its first partial result
+  };
+
+  // Calls f(first row, last row, worker) over rows, in few pieces.
+  template <typename Function>
+  void over_rows(std::int64_t rows, Function f) {
+    pool_.run(rows, std::max<std::int64_t>(1, rows / (pool_.size() * 8)), f);
+  }
+  void quantize_row(const Activations& out, std::int64_t row) const;
+  void product(const PackedWeight& weight, std::int64_t unit, const Activations& in,
+               std::int64_t first_row, std::int64_t rows, float* out, Worker& worker) const;
+  void plan_tiles(const AttentionParams& params, const LayerCache& cache,
+                  std::span<const AttentionSequence> sequences);
+  [[nodiscard]] AttentionTask make_task(const AttentionParams& params, const LayerCache& cache,
+                                        const AttentionSequence& sequence,
+                                        const AttentionTile& tile, std::int32_t partition,
+                                        const ConstRows& q) const;
+
+  ThreadPool& pool_;
+  const KernelTable& kernels_;
+  std::vector<Worker> workers_;
+  std::vector<AttentionTile> tiles_;
+  std::vector<float> partials_;
+};
+
+}  // namespace mistral::ops::cpu

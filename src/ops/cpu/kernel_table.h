@@ -1,0 +1,86 @@
+// The kernels of one instruction set: plain functions over raw pointers, called by the backend
+// from inside parallel regions. Each set is a translation unit of its own, compiled for its
+// instructions, so one binary runs everywhere.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "ops/ops.h"
+
+namespace mistral::ops::cpu {
+
+// Up to two panels of 16 outputs times rows of one input.
+inline constexpr int kMaxPanels = 2;
+inline constexpr int kUnitColumns = kMaxPanels * 16;
+
+struct MatmulTask {
+  DType dtype = DType::kF32;
+  const std::byte* panel = nullptr;    // the first panel
+  std::int64_t panel_bytes = 0;        // to the next one
+  int panels = 1;                      // 1 or 2
+  std::int64_t in = 0;
+  const Activations* input = nullptr;
+  std::int64_t first_row = 0;
+  std::int64_t rows = 0;
+  float* out = nullptr;                // [rows][panels * 16], overwritten
+  std::byte* scratch = nullptr;        // kMatmulScratch bytes, aligned to 64
+};
+inline constexpr std::size_t kMatmulScratch = 96U << 10U;
+
+// A tile of queries of one key-value head against a range of the sequence's cache.
+struct AttentionTask {
+  const LayerCache* cache = nullptr;
+  const std::int32_t* blocks = nullptr;
+  std::int32_t kv_head = 0;
+  std::int32_t group = 1;              // query heads per key-value head
+  std::int32_t first_position = 0;     // of row 0 of the tile
+  std::int32_t rows = 0;
+  std::int32_t range_begin = 0;        // positions of the cache to look at: one partition
+  std::int32_t range_end = 0;
+  std::int32_t window = 0;
+  float scale = 1.0F;
+  float softcap = 0.0F;
+  const float* q = nullptr;            // row 0, first head of the group
+  std::int64_t q_stride = 0;           // floats to the next row; heads are head_dim apart
+  // Result per query (rows * group of them, group fastest): weighted sum of values not yet divided,
+  // largest score and sum of weights. A query that sees nothing of the range has sum 0.
+  float* values = nullptr;             // [queries][value_dim]
+  float* maxima = nullptr;             // [queries]
+  float* sums = nullptr;               // [queries]
+  float* scratch = nullptr;            // kAttentionQueries * block_size floats
+};
+inline constexpr int kAttentionQueries = 64;  // rows * group of a task at most (or one row)
+// Positions of a partition. Fixed, so that the order of every sum depends on the position alone.
+inline constexpr std::int32_t kAttentionPartition = 512;
+
+struct KernelTable {
+  std::string_view name;
+  void (*matmul)(const MatmulTask& task);
+  // One row; any of the destinations may be null.
+  void (*norm)(const NormParams& params, const float* in, std::int64_t n, float* out);
+  // in + what out holds, when accumulating.
+  void (*add)(const float* in, std::int64_t n, float* inout);
+  void (*scale)(float factor, std::int64_t n, float* inout);
+  void (*quantize)(const float* in, std::int64_t n, std::int64_t block, std::int8_t* codes,
+                   float* scales, std::int32_t* sums16, std::int32_t* sums32);
+  void (*activate)(Activation activation, const float* in, std::int64_t n, float* out);
+  // out = activation(gate) * up
+  void (*gate)(Activation activation, const float* gate, const float* up, std::int64_t n,
+               float* out);
+  void (*softcap)(float cap, std::int64_t n, float* inout);
+  void (*rope)(const RopeTable& table, std::int64_t position, float* head);
+  void (*attend)(const AttentionTask& task);
+  // Joins the partial result (max, sum, values) of a later range into that of an earlier one.
+  void (*merge)(std::int64_t value_dim, float later_max, float later_sum, const float* later_values,
+                float* max, float* sum, float* values);
+};
+
+// Null when this build or this processor does not have the instructions.
+[[nodiscard]] const KernelTable* portable_kernels();
+[[nodiscard]] const KernelTable* avx2_kernels();
+[[nodiscard]] const KernelTable* avx512_kernels();
+
+}  // namespace mistral::ops::cpu

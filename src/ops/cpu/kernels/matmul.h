@@ -1,0 +1,283 @@
+// Products of packed weights with activation rows, written once over Simd.
+//
+// For every chunk of up to 256 inputs a panel of 16 outputs is unpacked into a tile that stays in
+// the first-level cache (int8 codes in steps of 4 inputs, f32 scale and offset per sub-block; f32
+// values for dense types), and all rows of the task run over the tile with their accumulators in
+// registers: kRowTile rows x 2 vectors of outputs. One row takes the same path as many.
+//
+// Every output is a sum over sub-blocks in order of k, formed by the same operations whatever the
+// number of rows, so results do not depend on how rows are grouped.
+#pragma once
+
+#include <cstring>
+
+#include "ops/cpu/kernel_table.h"
+#include "ops/cpu/kernels/unpack.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+// Which arithmetic a format needs around the integer dot product of a sub-block.
+template <DType Type>
+struct Format;
+
+// value = scale * (code - 2^kZeroShift), or scale * code + offset.
+template <int SubBlock, bool HasOffset, int ZeroShift, bool Signed, bool Wide>
+struct FormatBase {
+  static constexpr int kSubBlock = SubBlock;
+  static constexpr bool kHasOffset = HasOffset;
+  static constexpr int kZeroShift = ZeroShift;  // 0: none
+  static constexpr bool kSigned = Signed;       // codes are signed and Simd multiplies them so
+  static constexpr bool kWide = Wide;           // one activation scale per 256 inputs, else per 32
+};
+template <> struct Format<DType::kQ4_0> : FormatBase<32, false, 3, false, false> {};
+template <> struct Format<DType::kQ4_1> : FormatBase<32, true, 0, false, false> {};
+template <> struct Format<DType::kQ5_0> : FormatBase<32, false, 4, false, false> {};
+template <> struct Format<DType::kQ5_1> : FormatBase<32, true, 0, false, false> {};
+template <> struct Format<DType::kQ8_0>
+    : FormatBase<32, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot, false> {};
+template <> struct Format<DType::kQ2_K> : FormatBase<16, true, 0, false, true> {};
+template <> struct Format<DType::kQ3_K> : FormatBase<16, false, 2, false, true> {};
+template <> struct Format<DType::kQ4_K> : FormatBase<32, true, 0, false, true> {};
+template <> struct Format<DType::kQ5_K> : FormatBase<32, true, 0, false, true> {};
+template <> struct Format<DType::kQ6_K> : FormatBase<16, false, 5, false, true> {};
+
+// Vectors of outputs that a micro-kernel covers: 2 panels with 16 lanes, 1 panel with 8.
+inline constexpr int kGroups = 2;
+inline constexpr int kGroupsPerPanel = 16 / Simd::kLanes;
+
+template <class Fmt, class S = Simd>
+inline typename S::I dot_step(typename S::I acc, typename S::B codes, typename S::I values) {
+  if constexpr (Fmt::kSigned && S::kSignedDot) {
+    return S::dot4_signed(acc, codes, values);
+  } else {
+    return S::dot4(acc, codes, values);
+  }
+}
+
+// Rows [row, row + R) over one chunk of `sub_blocks`. `group` counts vectors of outputs from the
+// start of the unit. out holds the sums of earlier chunks (unless `first`).
+template <class Fmt, int R, int G>
+inline void int8_tile(const Int8Tile* tiles, int group, const Activations::Quantized& q,
+                      std::int64_t in, std::int64_t row, std::int64_t k, int sub_blocks, bool first,
+                      float* out, std::int64_t out_stride) {
+  constexpr int kSteps = Fmt::kSubBlock / 4;
+  const std::int8_t* codes[R];
+  const std::int32_t* sums[R];
+  const float* scales[R];
+  for (int r = 0; r < R; ++r) {
+    codes[r] = q.codes + (row + r) * in + k;
+    sums[r] = Fmt::kSubBlock == 16 ? q.sums16 + (row + r) * (in / 16) + k / 16
+                                   : q.sums32 + (row + r) * (in / 32) + k / 32;
+    scales[r] = Fmt::kWide ? q.scales + (row + r) * (in / 256) + k / 256
+                           : q.scales + (row + r) * (in / 32) + k / 32;
+  }
+  // Wide: sum over the chunk in units of the activation scale; else the running output.
+  Simd::F acc[R][G];
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < G; ++g) {
+      acc[r][g] = Fmt::kWide || first
+                      ? Simd::zero()
+                      : Simd::load(out + r * out_stride + (group + g) * Simd::kLanes);
+    }
+  }
+  for (int s = 0; s < sub_blocks; ++s) {
+    Simd::I dot[R][G];
+    for (int r = 0; r < R; ++r) {
+      for (int g = 0; g < G; ++g) dot[r][g] = Simd::int_zero();
+    }
+#pragma GCC unroll 8
+    for (int step = 0; step < kSteps; ++step) {
+      Simd::B w[G];
+      for (int g = 0; g < G; ++g) {
+        const int column = group + g;
+        w[g] = Simd::load_bytes(
+            tiles[column / kGroupsPerPanel].codes[s * kSteps + step] +
+            (column % kGroupsPerPanel) * Simd::kLanes * 4);
+      }
+      for (int r = 0; r < R; ++r) {
+        const Simd::I a = Simd::broadcast4(codes[r] + (s * kSteps + step) * 4);
+        for (int g = 0; g < G; ++g) dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
+      }
+    }
+    Simd::F scale[G];
+    Simd::F offset[G];
+    for (int g = 0; g < G; ++g) {
+      const int column = group + g;
+      const int lane = (column % kGroupsPerPanel) * Simd::kLanes;
+      scale[g] = Simd::load(tiles[column / kGroupsPerPanel].scale[s] + lane);
+      if constexpr (Fmt::kHasOffset) {
+        offset[g] = Simd::load(tiles[column / kGroupsPerPanel].offset[s] + lane);
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      const Simd::I sum = Simd::int_set1(sums[r][s]);
+      for (int g = 0; g < G; ++g) {
+        Simd::I d = dot[r][g];
+        if constexpr (Fmt::kZeroShift > 0) {
+          d = Simd::int_sub(d, Simd::int_shift_left<Fmt::kZeroShift>(sum));
+        }
+        const Simd::F product = Simd::to_float(d);
+        if constexpr (Fmt::kWide) {
+          acc[r][g] = Simd::fma(product, scale[g], acc[r][g]);
+          if constexpr (Fmt::kHasOffset) {
+            acc[r][g] = Simd::fma(Simd::to_float(sum), offset[g], acc[r][g]);
+          }
+        } else {
+          const Simd::F a = Simd::set1(scales[r][s]);
+          acc[r][g] = Simd::fma(product, Simd::mul(scale[g], a), acc[r][g]);
+          if constexpr (Fmt::kHasOffset) {
+            acc[r][g] = Simd::fma(Simd::mul(Simd::to_float(sum), a), offset[g], acc[r][g]);
+          }
+        }
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < G; ++g) {
+      float* p = out + r * out_stride + (group + g) * Simd::kLanes;
+      Simd::F value = acc[r][g];
+      if constexpr (Fmt::kWide) {
+        const Simd::F a = Simd::set1(scales[r][0]);
+        value = first ? Simd::mul(value, a) : Simd::fma(value, a, Simd::load(p));
+      }
+      Simd::store(p, value);
+    }
+  }
+}
+
+template <int R, int G>
+inline void dense_tile(const float* const* tiles, int group, const float* in_rows,
+                       std::int64_t in_stride, std::int64_t count, bool first, float* out,
+                       std::int64_t out_stride) {
+  Simd::F acc[R][G];
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < G; ++g) {
+      acc[r][g] = first ? Simd::zero()
+                        : Simd::load(out + r * out_stride + (group + g) * Simd::kLanes);
+    }
+  }
+  for (std::int64_t k = 0; k < count; ++k) {
+    Simd::F w[G];
+    for (int g = 0; g < G; ++g) {
+      const int column = group + g;
+      w[g] = Simd::load(tiles[column / kGroupsPerPanel] + k * 16 +
+                        (column % kGroupsPerPanel) * Simd::kLanes);
+    }
+    for (int r = 0; r < R; ++r) {
+      const Simd::F a = Simd::set1(in_rows[r * in_stride + k]);
+      for (int g = 0; g < G; ++g) acc[r][g] = Simd::fma(w[g], a, acc[r][g]);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < G; ++g) {
+      Simd::store(out + r * out_stride + (group + g) * Simd::kLanes, acc[r][g]);
+    }
+  }
+}
+
+// Calls f<R, G>(first row, group) so that all rows and groups are covered, R <= kRowTile.
+template <int R, typename Function>
+inline void cover_rows(std::int64_t& row, std::int64_t rows, int group, int groups, Function& f) {
+  for (; row + R <= rows; row += R) {
+    if (groups == kGroups) {
+      f.template operator()<R, kGroups>(row, group);
+    } else {
+      f.template operator()<R, 1>(row, group);
+    }
+  }
+  if constexpr (R > 1) cover_rows<R - 1>(row, rows, group, groups, f);
+}
+template <typename Function>
+inline void cover(std::int64_t rows, int panels, Function f) {
+  const int total = panels * kGroupsPerPanel;
+  for (int group = 0; group < total; group += kGroups) {
+    std::int64_t row = 0;
+    cover_rows<Simd::kRowTile>(row, rows, group, total - group < kGroups ? 1 : kGroups, f);
+  }
+}
+
+template <DType Type>
+void int8_matmul(const MatmulTask& t) {
+  using Fmt = Format<Type>;
+  const Activations::Quantized& q = Fmt::kWide ? t.input->q256 : t.input->q32;
+  auto* tiles = reinterpret_cast<Int8Tile*>(t.scratch);
+  static_assert(sizeof(Int8Tile) * kMaxPanels <= kMatmulScratch);
+  const std::int64_t out_stride = t.panels * 16;
+  for (std::int64_t k = 0; k < t.in; k += kChunk) {
+    const int count = static_cast<int>(t.in - k < kChunk ? t.in - k : kChunk);
+    for (int p = 0; p < t.panels; ++p) {
+      unpack<Type>(reinterpret_cast<const std::uint8_t*>(t.panel + p * t.panel_bytes), k, count,
+                   tiles[p]);
+    }
+    cover(t.rows, t.panels, [&]<int R, int G>(std::int64_t row, int group) {
+      int8_tile<Fmt, R, G>(tiles, group, q, t.in, t.first_row + row, k, count / Fmt::kSubBlock,
+                           k == 0, t.out + row * out_stride, out_stride);
+    });
+  }
+}
+
+// F32 weights are read where they are; the others become f32 chunk by chunk.
+template <typename Fill>
+void dense_matmul(const MatmulTask& t, std::int64_t chunk, Fill fill) {
+  const std::int64_t out_stride = t.panels * 16;
+  const Rows in = t.input->as_rows();
+  for (std::int64_t k = 0; k < t.in; k += chunk) {
+    const std::int64_t count = t.in - k < chunk ? t.in - k : chunk;
+    const float* tiles[kMaxPanels] = {};
+    for (int p = 0; p < t.panels; ++p) tiles[p] = fill(p, k, count);
+    cover(t.rows, t.panels, [&]<int R, int G>(std::int64_t row, int group) {
+      dense_tile<R, G>(tiles, group, in.row(t.first_row + row) + k, in.stride, count, k == 0,
+                       t.out + row * out_stride, out_stride);
+    });
+  }
+}
+
+void matmul(const MatmulTask& t) {
+  auto* values = reinterpret_cast<float*>(t.scratch);
+  const auto panel = [&](int p) { return t.panel + p * t.panel_bytes; };
+  switch (t.dtype) {
+    case DType::kQ4_0: return int8_matmul<DType::kQ4_0>(t);
+    case DType::kQ4_1: return int8_matmul<DType::kQ4_1>(t);
+    case DType::kQ5_0: return int8_matmul<DType::kQ5_0>(t);
+    case DType::kQ5_1: return int8_matmul<DType::kQ5_1>(t);
+    case DType::kQ8_0: return int8_matmul<DType::kQ8_0>(t);
+    case DType::kQ2_K: return int8_matmul<DType::kQ2_K>(t);
+    case DType::kQ3_K: return int8_matmul<DType::kQ3_K>(t);
+    case DType::kQ4_K: return int8_matmul<DType::kQ4_K>(t);
+    case DType::kQ5_K: return int8_matmul<DType::kQ5_K>(t);
+    case DType::kQ6_K: return int8_matmul<DType::kQ6_K>(t);
+    case DType::kF32:
+      return dense_matmul(t, kChunk, [&](int p, std::int64_t k, std::int64_t) {
+        return reinterpret_cast<const float*>(panel(p)) + k * 16;
+      });
+    case DType::kF16:
+    case DType::kBF16:
+      return dense_matmul(t, kChunk, [&](int p, std::int64_t k, std::int64_t count) {
+        float* tile = values + p * kChunk * 16;
+        const std::byte* source = panel(p) + k * 32;
+        for (std::int64_t i = 0; i < count * 16; i += Simd::kLanes) {
+          Simd::store(tile + i, t.dtype == DType::kF16 ? Simd::load_f16(source + 2 * i)
+                                                       : Simd::load_bf16(source + 2 * i));
+        }
+        return static_cast<const float*>(tile);
+      });
+    default:
+      return dense_matmul(t, kChunk, [&](int p, std::int64_t k, std::int64_t count) {
+        float* tile = values + p * kChunk * 16;
+        float* row = values + kMaxPanels * kChunk * 16;
+        const DTypeInfo& type = info(t.dtype);
+        const std::int64_t row_size = row_bytes(t.dtype, t.in);
+        for (int r = 0; r < 16; ++r) {
+          quant::dequantize_row(
+              t.dtype, panel(p) + r * row_size + k / type.block_elements * type.block_bytes, row,
+              count);
+          for (std::int64_t i = 0; i < count; ++i) tile[i * 16 + r] = row[i];
+        }
+        return static_cast<const float*>(tile);
+      });
+  }
+}
+
+}  // namespace
+}  // namespace mistral::ops::cpu

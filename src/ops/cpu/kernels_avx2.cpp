@@ -1,0 +1,33 @@
+// The kernels compiled for AVX2, FMA and F16C.
+#include "ops/cpu/kernel_table.h"
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+#include "ops/cpu/simd_avx2.h"
+// After Simd, which the kernels are written over.
+#include "ops/cpu/kernels/attention.h"
+#include "ops/cpu/kernels/matmul.h"
+#include "ops/cpu/kernels/rows.h"
+
+namespace mistral::ops::cpu {
+
+const KernelTable* avx2_kernels() {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+      !__builtin_cpu_supports("f16c")) {
+    return nullptr;
+  }
+  static constexpr KernelTable table = {"avx2", matmul,  norm, add,    scale,
+                                        quantize,  activate, gate, softcap, rope,
+                                        attend,    merge};
+  return &table;
+}
+
+}  // namespace mistral::ops::cpu
+
+#else
+
+namespace mistral::ops::cpu {
+const KernelTable* avx2_kernels() { return nullptr; }
+}  // namespace mistral::ops::cpu
+
+#endif

@@ -1,0 +1,251 @@
+#include "ops/cpu/packed_weight.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "quant/dequantize.h"
+#include "quant/quantize.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+// A field of a block and the width in which the rows of a panel are interleaved.
+struct Field {
+  int offset;
+  int bytes;
+  int unit;
+};
+
+// The fields of each block format in the order of the file. Codes are interleaved by 4 bytes,
+// scales by their own width.
+std::span<const Field> fields(DType dtype) {
+  static constexpr std::array<Field, 2> kQ4_0 = {{{0, 2, 2}, {2, 16, 4}}};
+  static constexpr std::array<Field, 3> kQ4_1 = {{{0, 2, 2}, {2, 2, 2}, {4, 16, 4}}};
+  static constexpr std::array<Field, 3> kQ5_0 = {{{0, 2, 2}, {2, 4, 4}, {6, 16, 4}}};
+  static constexpr std::array<Field, 4> kQ5_1 = {{{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 16, 4}}};
+  static constexpr std::array<Field, 2> kQ8_0 = {{{0, 2, 2}, {2, 32, 4}}};
+  static constexpr std::array<Field, 4> kQ2_K = {{{0, 16, 1}, {16, 64, 4}, {80, 2, 2}, {82, 2, 2}}};
+  static constexpr std::array<Field, 4> kQ3_K = {{{0, 32, 4}, {32, 64, 4}, {96, 12, 1}, {108, 2, 2}}};
+  static constexpr std::array<Field, 4> kQ4_K = {{{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 128, 4}}};
+  static constexpr std::array<Field, 5> kQ5_K = {
+      {{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 32, 4}, {48, 128, 4}}};
+  static constexpr std::array<Field, 4> kQ6_K = {
+      {{0, 128, 4}, {128, 64, 4}, {192, 16, 1}, {208, 2, 2}}};
+  switch (dtype) {
+    case DType::kQ4_0: return kQ4_0;
+    case DType::kQ4_1: return kQ4_1;
+    case DType::kQ5_0: return kQ5_0;
+    case DType::kQ5_1: return kQ5_1;
+    case DType::kQ8_0: return kQ8_0;
+    case DType::kQ2_K: return kQ2_K;
+    case DType::kQ3_K: return kQ3_K;
+    case DType::kQ4_K: return kQ4_K;
+    case DType::kQ5_K: return kQ5_K;
+    case DType::kQ6_K: return kQ6_K;
+    default: return {};
+  }
+}
+
+// Offset of the 32 high bits in a Q5_0 or Q5_1 block, or -1.
+int high_bits_offset(DType dtype) {
+  return dtype == DType::kQ5_0 ? 2 : dtype == DType::kQ5_1 ? 4 : -1;
+}
+
+// Bit (4s + j) of the word <-> bit s of byte j.
+std::uint32_t transpose_high_bits(std::uint32_t word) {
+  std::uint32_t result = 0;
+  for (unsigned s = 0; s < 8; ++s) {
+    for (unsigned j = 0; j < 4; ++j) result |= ((word >> (4 * s + j)) & 1U) << (8 * j + s);
+  }
+  return result;
+}
+std::uint32_t restore_high_bits(std::uint32_t bytes) {
+  std::uint32_t result = 0;
+  for (unsigned s = 0; s < 8; ++s) {
+    for (unsigned j = 0; j < 4; ++j) result |= ((bytes >> (8 * j + s)) & 1U) << (4 * s + j);
+  }
+  return result;
+}
+
+template <std::size_t Unit>
+void interleave(const std::byte* const* rows, int row_count, int offset, int bytes, std::byte* out) {
+  const int units = bytes / static_cast<int>(Unit);
+  for (int u = 0; u < units; ++u) {
+    for (int r = 0; r < row_count; ++r) {
+      std::memcpy(out + (static_cast<std::size_t>(u * kPanelRows + r)) * Unit,
+                  rows[r] + offset + static_cast<std::size_t>(u) * Unit, Unit);
+    }
+  }
+}
+
+// One block of up to 16 rows into the panel; rows that do not exist stay zero.
+void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::byte* out) {
+  for (const Field& f : fields(dtype)) {
+    std::byte* field_out = out + f.offset * kPanelRows;
+    switch (f.unit) {
+      case 1: interleave<1>(rows, row_count, f.offset, f.bytes, field_out); break;
+      case 2: interleave<2>(rows, row_count, f.offset, f.bytes, field_out); break;
+      default: interleave<4>(rows, row_count, f.offset, f.bytes, field_out); break;
+    }
+  }
+  if (const int offset = high_bits_offset(dtype); offset >= 0) {
+    std::byte* words = out + offset * kPanelRows;
+    for (int r = 0; r < row_count; ++r) {
+      std::uint32_t word = 0;
+      std::memcpy(&word, words + 4 * r, 4);
+      word = transpose_high_bits(word);
+      std::memcpy(words + 4 * r, &word, 4);
+    }
+  }
+}
+
+// The inverse for one row of the panel: restores the block as it stood in the file.
+void unpack_block(DType dtype, const std::byte* packed, int row, std::byte* block) {
+  for (const Field& f : fields(dtype)) {
+    const std::byte* in = packed + f.offset * kPanelRows;
+    for (int u = 0; u < f.bytes / f.unit; ++u) {
+      std::memcpy(block + f.offset + u * f.unit, in + (u * kPanelRows + row) * f.unit,
+                  static_cast<std::size_t>(f.unit));
+    }
+  }
+  if (const int offset = high_bits_offset(dtype); offset >= 0) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, block + offset, 4);
+    word = restore_high_bits(word);
+    std::memcpy(block + offset, &word, 4);
+  }
+}
+
+ActivationForm form_of(DType dtype) {
+  switch (dtype) {
+    case DType::kQ4_0:
+    case DType::kQ4_1:
+    case DType::kQ5_0:
+    case DType::kQ5_1:
+    case DType::kQ8_0: return kFormQ8x32;
+    case DType::kQ2_K:
+    case DType::kQ3_K:
+    case DType::kQ4_K:
+    case DType::kQ5_K:
+    case DType::kQ6_K: return kFormQ8x256;
+    default: return kFormF32;
+  }
+}
+
+}  // namespace
+
+PanelLayout panel_layout(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kF16:
+    case DType::kBF16: return PanelLayout::kDense;
+    default: return fields(dtype).empty() ? PanelLayout::kRaw : PanelLayout::kInterleaved;
+  }
+}
+
+PackedWeight::PackedWeight(const TensorView& source, DType storage, ThreadPool& pool,
+                           const ReleaseCallback& on_done)
+    : Weight(source.shape[0], source.shape[1], storage),
+      layout_(panel_layout(storage)),
+      form_(form_of(storage)),
+      panel_bytes_(row_bytes(storage, source.shape[1]) * kPanelRows),
+      buffer_(static_cast<std::size_t>(panels() * panel_bytes_)) {
+  // In slices, so that source and copy are never both in memory as a whole.
+  const std::int64_t source_row = row_bytes(source.dtype, in());
+  const std::int64_t slice = std::max<std::int64_t>(
+      pool.size(), (std::int64_t{16} << 20) / std::max<std::int64_t>(1, source_row * kPanelRows));
+  for (std::int64_t first = 0; first < panels(); first += slice) {
+    const std::int64_t count = std::min(slice, panels() - first);
+    pool.run(count, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t p = begin; p < end; ++p) pack_panel(source, first + p);
+    });
+    if (on_done) {
+      const std::int64_t row_begin = first * kPanelRows;
+      const std::int64_t row_end = std::min((first + count) * kPanelRows, out());
+      on_done(source.data.subspan(static_cast<std::size_t>(row_begin * source_row),
+                                  static_cast<std::size_t>((row_end - row_begin) * source_row)));
+    }
+  }
+}
+
+void PackedWeight::pack_panel(const TensorView& source, std::int64_t index) {
+  const std::int64_t first_row = index * kPanelRows;
+  const int rows = static_cast<int>(std::min(kPanelRows, out() - first_row));
+  const std::int64_t source_row = row_bytes(source.dtype, in());
+  const std::byte* base = source.data.data() + first_row * source_row;
+  std::byte* panel = buffer_.data() + index * panel_bytes_;
+  switch (layout_) {
+    case PanelLayout::kRaw:
+      std::memcpy(panel, base, static_cast<std::size_t>(rows * source_row));
+      return;
+    case PanelLayout::kInterleaved: {
+      const DTypeInfo& type = info(dtype());
+      const std::byte* block_rows[kPanelRows] = {};
+      for (std::int64_t b = 0; b < in() / type.block_elements; ++b) {
+        for (int r = 0; r < rows; ++r) block_rows[r] = base + r * source_row + b * type.block_bytes;
+        pack_block(dtype(), block_rows, rows, panel + b * type.block_bytes * kPanelRows);
+      }
+      return;
+    }
+    case PanelLayout::kDense: {
+      // Re-encoded through f32 when the storage type differs.
+      const std::int64_t element = info(dtype()).block_bytes;
+      std::vector<float> values(source.dtype == dtype() ? 0 : static_cast<std::size_t>(in()));
+      std::vector<std::byte> encoded(source.dtype == dtype()
+                                         ? 0
+                                         : static_cast<std::size_t>(in() * element));
+      for (int r = 0; r < rows; ++r) {
+        const std::byte* row = base + r * source_row;
+        if (source.dtype != dtype()) {
+          quant::dequantize_row(source.dtype, row, values.data(), in());
+          quant::quantize_row(dtype(), values.data(), encoded.data(), in());
+          row = encoded.data();
+        }
+        if (element == 4) {
+          for (std::int64_t k = 0; k < in(); ++k) {
+            std::memcpy(panel + (k * kPanelRows + r) * 4, row + k * 4, 4);
+          }
+        } else {
+          for (std::int64_t k = 0; k < in(); ++k) {
+            std::memcpy(panel + (k * kPanelRows + r) * 2, row + k * 2, 2);
+          }
+        }
+      }
+      return;
+    }
+  }
+}
+
+void PackedWeight::dequantize_row(std::int64_t row, float* out) const {
+  const std::byte* base = panel(row / kPanelRows);
+  const int r = static_cast<int>(row % kPanelRows);
+  switch (layout_) {
+    case PanelLayout::kRaw:
+      quant::dequantize_row(dtype(), base + r * row_bytes(dtype(), in()), out, in());
+      return;
+    case PanelLayout::kInterleaved: {
+      const DTypeInfo& type = info(dtype());
+      std::array<std::byte, 256> block;
+      for (std::int64_t b = 0; b < in() / type.block_elements; ++b) {
+        unpack_block(dtype(), base + b * type.block_bytes * kPanelRows, r, block.data());
+        quant::dequantize_row(dtype(), block.data(), out + b * type.block_elements,
+                              type.block_elements);
+      }
+      return;
+    }
+    case PanelLayout::kDense: {
+      const std::int64_t element = info(dtype()).block_bytes;
+      for (std::int64_t k = 0; k < in(); ++k) {
+        quant::dequantize_row(dtype(), base + (k * kPanelRows + r) * element, out + k, 1);
+      }
+      return;
+    }
+  }
+}
+
+}  // namespace mistral::ops::cpu

@@ -1,0 +1,129 @@
+// Vectors of AVX2 with FMA and F16C; names as in simd_avx512.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace mistral::ops::cpu {
+namespace {
+
+struct Simd {
+  static constexpr int kLanes = 8;
+  // maddubs saturates when the unsigned side exceeds 127, so signed weights go through abs/sign.
+  static constexpr bool kSignedDot = true;
+  // Registers: 16, so 2 rows x 2 groups of accumulators, twice.
+  static constexpr int kRowTile = 2;
+  using F = __m256;
+  using I = __m256i;
+  using B = __m256i;
+
+  static F zero() { return _mm256_setzero_ps(); }
+  static F set1(float x) { return _mm256_set1_ps(x); }
+  static F load(const float* p) { return _mm256_loadu_ps(p); }
+  static void store(float* p, F x) { _mm256_storeu_ps(p, x); }
+  static __m256i lane_index() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+  static __m256i head(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane_index()); }
+  static F load_partial(const float* p, int n) { return _mm256_maskload_ps(p, head(n)); }
+  static void store_partial(float* p, F x, int n) { _mm256_maskstore_ps(p, head(n), x); }
+  static F add(F a, F b) { return _mm256_add_ps(a, b); }
+  static F sub(F a, F b) { return _mm256_sub_ps(a, b); }
+  static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+  static F div(F a, F b) { return _mm256_div_ps(a, b); }
+  static F max(F a, F b) { return _mm256_max_ps(a, b); }
+  static F min(F a, F b) { return _mm256_min_ps(a, b); }
+  static F abs(F a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
+  static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+  static F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
+  static float reduce_add(F a) {
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+  }
+  static float reduce_max(F a) {
+    __m128 x = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+  }
+  static F select_range(F x, F y, int first, int last) {
+    const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(first), lane_index());
+    const __m256i mask = _mm256_andnot_si256(below, head(last));
+    return _mm256_blendv_ps(y, x, _mm256_castsi256_ps(mask));
+  }
+  static F select_less(F a, F b, F x, F y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+  }
+  static F round(F a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  // In two steps, so that results below 2^-126 and exponents down to -252 come out right.
+  static F scale2(F a, F n) {
+    const __m256i whole = _mm256_cvtps_epi32(n);
+    const __m256i half = _mm256_srai_epi32(whole, 1);
+    const __m256i rest = _mm256_sub_epi32(whole, half);
+    const __m256i bias = _mm256_set1_epi32(127);
+    const F p = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
+    const F q = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
+    return _mm256_mul_ps(_mm256_mul_ps(a, p), q);
+  }
+
+  static F load_f16(const std::byte* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static F load_bf16(const std::byte* p) {
+    const __m256i wide =
+        _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+  }
+  static F load_u8(const std::uint8_t* p) {
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  static F load_i8(const std::uint8_t* p) {
+    return _mm256_cvtepi32_ps(
+        _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+
+  static I int_zero() { return _mm256_setzero_si256(); }
+  static I int_set1(std::int32_t x) { return _mm256_set1_epi32(x); }
+  static I int_sub(I a, I b) { return _mm256_sub_epi32(a, b); }
+  static I int_add(I a, I b) { return _mm256_add_epi32(a, b); }
+  static std::int32_t int_reduce_add(I a) {
+    __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+  }
+  template <int N>
+  static I int_shift_left(I a) {
+    return _mm256_slli_epi32(a, N);
+  }
+  static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+  static I to_int(F a) { return _mm256_cvtps_epi32(a); }
+  static void store_i8(std::int8_t* p, I a) {
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
+  static I broadcast4(const std::int8_t* p) {
+    return _mm256_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
+  }
+  static I dot4(I acc, B codes, I values) {
+    const __m256i pairs = _mm256_maddubs_epi16(codes, values);
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  // Both sides signed.
+  static I dot4_signed(I acc, B codes, I values) {
+    return dot4(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(values, codes));
+  }
+
+  static B load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static void store_bytes(void* p, B x) { _mm256_storeu_si256(static_cast<__m256i*>(p), x); }
+  static B bytes_set1(std::uint8_t x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+  static B bytes_and(B a, B b) { return _mm256_and_si256(a, b); }
+  static B bytes_or(B a, B b) { return _mm256_or_si256(a, b); }
+  static B bytes_xor(B a, B b) { return _mm256_xor_si256(a, b); }
+  static B shift_right(B a, int n) { return _mm256_srli_epi16(a, n); }
+  static B shift_left(B a, int n) { return _mm256_slli_epi16(a, n); }
+};
+
+}  // namespace
+}  // namespace mistral::ops::cpu

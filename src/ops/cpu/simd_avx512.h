@@ -1,0 +1,103 @@
+// Vectors of AVX-512 (F, BW, VL, DQ, VNNI). Included by one translation unit, compiled for it.
+// The same names exist in simd_avx2.h and simd_portable.h; the kernels are written once over them.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace mistral::ops::cpu {
+namespace {
+
+struct Simd {
+  static constexpr int kLanes = 16;
+  // Int8 codes are multiplied as unsigned by signed; signed weights come offset by 128.
+  static constexpr bool kSignedDot = false;
+  // Registers: 32, so 6 rows x 2 groups of accumulators, twice.
+  static constexpr int kRowTile = 6;
+  using F = __m512;
+  using I = __m512i;  // int32 lanes
+  using B = __m512i;  // 4 * kLanes bytes
+
+  static F zero() { return _mm512_setzero_ps(); }
+  static F set1(float x) { return _mm512_set1_ps(x); }
+  static F load(const float* p) { return _mm512_loadu_ps(p); }
+  static void store(float* p, F x) { _mm512_storeu_ps(p, x); }
+  static __mmask16 head(int n) { return static_cast<__mmask16>((1U << n) - 1U); }
+  static F load_partial(const float* p, int n) { return _mm512_maskz_loadu_ps(head(n), p); }
+  static void store_partial(float* p, F x, int n) { _mm512_mask_storeu_ps(p, head(n), x); }
+  static F add(F a, F b) { return _mm512_add_ps(a, b); }
+  static F sub(F a, F b) { return _mm512_sub_ps(a, b); }
+  static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  static F div(F a, F b) { return _mm512_div_ps(a, b); }
+  static F max(F a, F b) { return _mm512_max_ps(a, b); }
+  static F min(F a, F b) { return _mm512_min_ps(a, b); }
+  static F abs(F a) { return _mm512_abs_ps(a); }
+  static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }  // c - a * b
+  static float reduce_add(F a) { return _mm512_reduce_add_ps(a); }
+  static float reduce_max(F a) { return _mm512_reduce_max_ps(a); }
+  // x where the lane's index lies in [first, last), else y.
+  static F select_range(F x, F y, int first, int last) {
+    const unsigned low = first <= 0 ? 0U : first >= 16 ? 0xFFFFU : (1U << first) - 1U;
+    const unsigned high = last <= 0 ? 0U : last >= 16 ? 0xFFFFU : (1U << last) - 1U;
+    return _mm512_mask_blend_ps(static_cast<__mmask16>(high & ~low), y, x);
+  }
+  static F select_less(F a, F b, F x, F y) {  // a < b ? x : y
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+  }
+  static F round(F a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  }
+  static F scale2(F a, F n) { return _mm512_scalef_ps(a, n); }  // a * 2^n, n integral
+
+  static F load_f16(const std::byte* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+  static F load_bf16(const std::byte* p) {
+    const __m512i wide =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+  }
+  static F load_u8(const std::uint8_t* p) {
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+  static F load_i8(const std::uint8_t* p) {
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+  }
+
+  static I int_zero() { return _mm512_setzero_si512(); }
+  static I int_set1(std::int32_t x) { return _mm512_set1_epi32(x); }
+  static I int_sub(I a, I b) { return _mm512_sub_epi32(a, b); }
+  static I int_add(I a, I b) { return _mm512_add_epi32(a, b); }
+  static std::int32_t int_reduce_add(I a) { return _mm512_reduce_add_epi32(a); }
+  template <int N>
+  static I int_shift_left(I a) {
+    return _mm512_slli_epi32(a, N);
+  }
+  static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+  static I to_int(F a) { return _mm512_cvtps_epi32(a); }  // nearest, ties to even
+  static void store_i8(std::int8_t* p, I a) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
+  }
+  static I broadcast4(const std::int8_t* p) {
+    return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
+  }
+  // Per lane: acc + sum of 4 products of codes (unsigned) and values (signed).
+  static I dot4(I acc, B codes, I values) { return _mm512_dpbusd_epi32(acc, codes, values); }
+
+  static B load_bytes(const void* p) { return _mm512_loadu_si512(p); }
+  static void store_bytes(void* p, B x) { _mm512_storeu_si512(p, x); }
+  static B bytes_set1(std::uint8_t x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+  static B bytes_and(B a, B b) { return _mm512_and_si512(a, b); }
+  static B bytes_or(B a, B b) { return _mm512_or_si512(a, b); }
+  static B bytes_xor(B a, B b) { return _mm512_xor_si512(a, b); }
+  // Shifts of 16-bit lanes; the caller masks what crossed a byte.
+  static B shift_right(B a, int n) { return _mm512_srli_epi16(a, static_cast<unsigned>(n)); }
+  static B shift_left(B a, int n) { return _mm512_slli_epi16(a, static_cast<unsigned>(n)); }
+};
+
+}  // namespace
+}  // namespace mistral::ops::cpu
