@@ -78,7 +78,6 @@ std::vector<GgufShard> in_order(std::vector<GgufShard> shards) {
   const std::string first_path = shards.front().file.path().string();
   std::optional<std::int64_t> count;
   std::size_t tensor_count = 0;
-  for (const GgufShard& shard : shards) tensor_count += shard.content.tensors.size();
   for (GgufShard& shard : shards) {
     const std::string path = shard.file.path().string();
     const auto split = split_info(shard);
@@ -98,21 +97,25 @@ std::vector<GgufShard> in_order(std::vector<GgufShard> shards) {
       throw make_error(ErrorKind::kInvalidFile, "'{}' is one of {} shards, but {} files are given",
                        path, split->count, shards.size());
     }
-    if (split->tensor_count && std::cmp_not_equal(*split->tensor_count, tensor_count)) {
-      throw make_error(ErrorKind::kInvalidFile,
-                       "'{}': key 'split.tensors.count' is {}, but the shards hold {} tensors",
-                       path, *split->tensor_count, tensor_count);
-    }
     auto& slot = slots[static_cast<std::size_t>(split->number)];
     if (slot) {
       throw make_error(ErrorKind::kInvalidFile, "'{}' and '{}' are both shard {} of {}",
                        slot->file.path().string(), path, split->number + 1, split->count);
     }
+    tensor_count += shard.content.tensors.size();
     slot = std::move(shard);
   }
   std::vector<GgufShard> out;
   out.reserve(slots.size());
-  for (auto& slot : slots) out.push_back(std::move(*slot));
+  for (auto& slot : slots) {
+    const auto claimed = split_info(*slot)->tensor_count;
+    if (claimed && std::cmp_not_equal(*claimed, tensor_count)) {
+      throw make_error(ErrorKind::kInvalidFile,
+                       "'{}': key 'split.tensors.count' is {}, but the shards hold {} tensors",
+                       slot->file.path().string(), *claimed, tensor_count);
+    }
+    out.push_back(std::move(*slot));
+  }
   return out;
 }
 

@@ -31,6 +31,10 @@ bool is_deeper_than(std::string_view text, int max_depth) {
 
 nlohmann::json parse_limited_json(std::span<const std::byte> text, int max_depth) {
   const std::string_view chars(reinterpret_cast<const char*>(text.data()), text.size());
+  // The parser takes a zero byte for the end of its input.
+  if (const std::size_t zero = chars.find('\0'); zero != std::string_view::npos) {
+    throw make_error(ErrorKind::kInvalidFile, "not valid JSON at byte {}", zero);
+  }
   if (is_deeper_than(chars, max_depth)) {
     throw make_error(ErrorKind::kInvalidFile, "the JSON nests more than {} deep", max_depth);
   }

@@ -97,14 +97,19 @@ std::vector<std::string> safetensors_names(const fs::path& folder) {
   return names;
 }
 
-// All shards of one model, when exactly these files are there; a folder without an index.
-bool is_complete_set(const std::vector<std::string>& names) {
-  const auto first = parse_shard_name(names.front());
-  if (!first || first->count != names.size()) return false;
-  for (std::uint32_t i = 0; i < first->count; ++i) {
-    if (names[i] != first->sister(i + 1)) return false;
+// Without an index, shards are told by their names; all of them must be there.
+std::vector<std::string> shard_set(const fs::path& folder, const std::string& first) {
+  const auto name = parse_shard_name(first);
+  if (!name) return {first};
+  std::vector<std::string> names;
+  for (std::uint32_t number = 1; number <= name->count; ++number) {
+    names.push_back(name->sister(number));
+    if (!is_file(folder / names.back())) {
+      throw make_error(ErrorKind::kNotFound, "'{}' is one of {} shards, but '{}' does not exist",
+                       (folder / first).string(), name->count, names.back());
+    }
   }
-  return true;
+  return names;
 }
 
 }  // namespace
@@ -147,7 +152,7 @@ SafetensorsFolder find_safetensors(const fs::path& folder) {
                      "no weights in '{}': expected {}, {} or one other file *{}", folder.string(),
                      kIndexName, kSingleName, kExtension);
   }
-  if (names.size() > 1 && !is_complete_set(names)) {
+  if (names != shard_set(folder, names.front())) {
     throw make_error(ErrorKind::kInvalidFile,
                      "'{}' holds {} files *{} ({}, {}, ...) and no {}; expected one model",
                      folder.string(), names.size(), kExtension, names[0], names[1], kIndexName);

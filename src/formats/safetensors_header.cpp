@@ -144,8 +144,6 @@ class HeaderHandler final : public nlohmann::json_sax<Json> {
 
   bool unexpected(std::string_view found) {
     switch (state_) {
-      case State::kStart:
-        return fail(fmt::format("the header is {}; expected an object", found));
       case State::kTop:
         if (!in_metadata_) {
           return fail(
@@ -198,6 +196,11 @@ class HeaderHandler final : public nlohmann::json_sax<Json> {
 };
 
 std::vector<Entry> parse_header(std::string_view header) {
+  // The parser takes a zero byte for the end of its input and skips a byte order mark.
+  if (!header.starts_with('{') || header.find('\0') != std::string_view::npos) {
+    throw Error(ErrorKind::kInvalidFile,
+                "the header is not valid JSON: expected an object that begins with '{'");
+  }
   HeaderHandler handler;
   if (!Json::sax_parse(header.begin(), header.end(), &handler)) {
     throw Error(handler.failure_kind(), handler.failure());
