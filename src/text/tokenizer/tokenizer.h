@@ -30,6 +30,8 @@ class Tokenizer {
   [[nodiscard]] virtual std::vector<TokenId> encode(std::string_view text,
                                                     const EncodeOptions& options = {}) const = 0;
   // The text of the ids as UTF-8; incomplete characters become U+FFFD. Unknown ids are skipped.
+  // Ends with the clean-up of spaces (" ." to ".") that some vocabularies ask for; a Detokenizer
+  // prints the text as generated, without it.
   [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids,
                                            bool skip_special) const = 0;
 
@@ -37,6 +39,9 @@ class Tokenizer {
   // the first of the text (some vocabularies drop a leading space there). Special tokens
   // contribute their text unless skip_special. What the detokenizer is built on: O(1).
   virtual void append_bytes(TokenId id, bool first, bool skip_special, std::string& out) const = 0;
+  // False for the few decoders (CTC, word ends) where a token's text depends on its neighbours;
+  // append_bytes() is then only an approximation, and Detokenizer decodes a window of tokens.
+  [[nodiscard]] virtual bool decodes_by_token() const { return true; }
 
   [[nodiscard]] virtual std::size_t vocab_size() const = 0;  // largest id + 1
   // The token as the vocabulary writes it ("Ġthe", "▁the", "<0x0A>"); empty for unknown ids.
@@ -75,11 +80,15 @@ class Detokenizer {
   std::string_view finish();
 
  private:
+  std::string_view push_by_window(TokenId id);
+
   const Tokenizer& tokenizer_;
   bool skip_special_;
   bool first_ = true;
   std::string pending_;  // bytes of an incomplete character
   std::string piece_;
+  std::vector<TokenId> window_;  // when tokens are not decoded one by one
+  std::string window_text_;
 };
 
 }  // namespace mistral::text

@@ -1,0 +1,30 @@
+#include "text/tokenizer/split_pattern.h"
+
+namespace mistral::text {
+
+SplitPattern SplitPattern::expression(std::string_view expression, Engine engine) {
+  SplitPattern pattern;
+  if (engine == Engine::kFastest) pattern.fast_ = FastSplit::for_expression(expression);
+  if (!pattern.fast_) pattern.regex_ = std::make_shared<const Regex>(expression);
+  return pattern;
+}
+
+SplitPattern SplitPattern::literal(std::string_view text) {
+  if (text.empty()) return expression("");
+  SplitPattern pattern;
+  pattern.literal_ = text;
+  return pattern;
+}
+
+std::vector<ByteRange> SplitPattern::find_all(std::string_view text) const {
+  if (fast_) return fast_->find_all(text);
+  if (regex_) return regex_->find_all(text);
+  std::vector<ByteRange> matches;
+  for (std::size_t begin = text.find(literal_); begin != std::string_view::npos;
+       begin = text.find(literal_, begin + literal_.size())) {
+    matches.push_back({begin, begin + literal_.size()});
+  }
+  return matches;
+}
+
+}  // namespace mistral::text
