@@ -1,5 +1,5 @@
-// The reference backend against text/ops: single ops computed in float64 by another
-// implementation. Every file there is read; ops.json holds scalars and tolerances.
+// Every backend against text/ops: single ops computed in float64 by another implementation. Every
+// file there is read; ops.json holds scalars and tolerances.
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -15,6 +15,7 @@
 #include "core/json.h"
 #include "formats/safetensors.h"
 #include "golden_dir.h"
+#include "ops/backends.h"
 #include "ops/ops.h"
 #include "ops/paged_cache.h"
 #include "ops/reference/functions.h"
@@ -88,18 +89,12 @@ class OpCase {
   std::shared_ptr<const formats::SafetensorsFile> file_;
 };
 
-ThreadPool& pool() {
-  static ThreadPool threads(1);
-  return threads;
-}
-
 // y_<…>_eps<value>
 float epsilon_of(const std::string& output) {
   return std::stof(output.substr(output.find("eps") + 3));
 }
 
-void check_norm(const OpCase& c, NormParams::Kind kind) {
-  const auto backend = make_reference_backend(pool());
+void check_norm(Backend& backend, const OpCase& c, NormParams::Kind kind) {
   Tensor x = c.tensor("x");
   const Tensor weight = c.tensor("weight");
   for (const std::string& output : c.outputs()) {
@@ -120,20 +115,20 @@ void check_norm(const OpCase& c, NormParams::Kind kind) {
     out.rows = x.rows();
     out.cols = x.cols();
     out.values = y.data();
-    backend->norm(params, in, out);
+    backend.norm(params, in, out);
     c.expect_near(y, output);
 
     std::vector<float> added(y.size(), 2.0F);
     const Rows sum{added.data(), x.rows(), x.cols(), x.cols()};
-    backend->norm_rows(params, in, sum, true);
+    backend.norm_rows(params, in, sum, true);
     for (std::size_t i = 0; i < y.size(); ++i) ASSERT_EQ(added[i], 2.0F + y[i]);
-    backend->norm_rows(params, in, sum, false);
+    backend.norm_rows(params, in, sum, false);
     ASSERT_EQ(added, y);
   }
 }
 
-void check_activation(const OpCase& c, const std::map<std::string, Activation>& kinds) {
-  const auto backend = make_reference_backend(pool());
+void check_activation(Backend& backend, const OpCase& c,
+                      const std::map<std::string, Activation>& kinds) {
   const Tensor x = c.tensor("x");
   const auto n = static_cast<std::int64_t>(x.values.size());
   int checked = 0;
@@ -145,7 +140,7 @@ void check_activation(const OpCase& c, const std::map<std::string, Activation>& 
     out.rows = 1;
     out.cols = n;
     out.values = y.data();
-    backend->activate(kind->second, {x.values.data(), 1, n, n}, out);
+    backend.activate(kind->second, {x.values.data(), 1, n, n}, out);
     c.expect_near(y, output);
     ++checked;
   }
@@ -158,7 +153,7 @@ std::string input_of(std::string output, char input) {
   return output;
 }
 
-void check_softmax(const OpCase& c) {
+void check_softmax(Backend&, const OpCase& c) {
   for (const std::string& output : c.outputs()) {
     const Tensor x = c.tensor(input_of(output, 'x'));
     std::vector<float> y;
@@ -172,7 +167,41 @@ void check_softmax(const OpCase& c) {
   }
 }
 
-void check_rope(const OpCase& c) {
+// [B, H, T, D] as the queries of B sequences whose rows have the positions 0 .. T - 1.
+std::vector<float> rotated(Backend& backend, const Tensor& x, const RopeTable& table) {
+  const auto heads = static_cast<std::int32_t>(x.shape[1]);
+  const auto tokens = static_cast<std::int32_t>(x.shape[2]);
+  const auto head_dim = static_cast<std::int32_t>(x.shape[3]);
+  const std::int64_t cols = std::int64_t{heads} * head_dim;
+  test::PagedCache cache(16, heads, head_dim, head_dim, {tokens});
+  CacheWriteParams params;
+  params.heads = heads;
+  std::vector<float> y;
+  for (std::int64_t b = 0; b < x.shape[0]; ++b) {
+    std::vector<float> q;
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      for (std::int64_t h = 0; h < heads; ++h) {
+        q.insert(q.end(), x.head(b, h, t), x.head(b, h, t) + head_dim);
+      }
+    }
+    std::vector<float> k = q;
+    const AttentionSequence sequence{0, tokens, 0, cache.table(0), &table};
+    backend.write_cache(params, cache.layer(), {&sequence, 1}, {q.data(), tokens, cols, cols},
+                        {k.data(), tokens, cols, cols}, {k.data(), tokens, cols, cols});
+    for (std::int64_t h = 0; h < heads; ++h) {
+      for (std::int64_t t = 0; t < tokens; ++t) {
+        const float* head = q.data() + t * cols + h * head_dim;
+        y.insert(y.end(), head, head + head_dim);
+        // Keys rotate as queries do.
+        const float* keys = cache.layer().keys(cache.table(0)[t / 16], h) + t % 16;
+        for (std::int64_t d = 0; d < head_dim; ++d) EXPECT_EQ(keys[d * 16], head[d]);
+      }
+    }
+  }
+  return y;
+}
+
+void check_rope(Backend& backend, const OpCase& c) {
   const auto positions = c.integers("positions");
   const Tensor x = c.tensor("x");
   const auto head_dim = static_cast<std::int32_t>(x.shape[3]);
@@ -195,10 +224,7 @@ void check_rope(const OpCase& c) {
     const RopeTable table{cosines.data(), sines.data(), static_cast<std::int32_t>(positions.size()),
                           static_cast<std::int32_t>(2 * half),
                           output.find("interleaved") != std::string::npos};
-    std::vector<float> y = x.values;
-    for (std::int64_t r = 0; r < x.rows(); ++r) {
-      reference::rotate(table, r % x.shape[2], y.data() + r * head_dim);
-    }
+    const std::vector<float> y = rotated(backend, x, table);
     c.expect_near(y, output);
     // Small angles are exact enough to demand more.
     const Tensor want = c.tensor(output);
@@ -213,8 +239,8 @@ void check_rope(const OpCase& c) {
 }
 
 // `output` from queries `q`, which are the last rows of their sequences.
-std::vector<float> attend(const OpCase& c, const Tensor& q, const Tensor& k, const Tensor& v,
-                          std::int32_t block_size) {
+std::vector<float> attend(Backend& backend, const OpCase& c, const Tensor& q, const Tensor& k,
+                          const Tensor& v, std::int32_t block_size) {
   const auto batch = q.shape[0];
   const auto heads = static_cast<std::int32_t>(q.shape[1]);
   const auto queries = static_cast<std::int32_t>(q.shape[2]);
@@ -224,7 +250,6 @@ std::vector<float> attend(const OpCase& c, const Tensor& q, const Tensor& k, con
   const auto value_dim = static_cast<std::int32_t>(v.shape[3]);
   test::PagedCache cache(block_size, kv_heads, head_dim, value_dim,
                          std::vector<std::int32_t>(static_cast<std::size_t>(batch), tokens));
-  const auto backend = make_reference_backend(pool());
 
   // Rows of a step: token by token, all heads of a token together.
   const auto flatten = [&](const Tensor& t) {
@@ -254,10 +279,10 @@ std::vector<float> attend(const OpCase& c, const Tensor& q, const Tensor& k, con
   std::vector<float> no_queries(static_cast<std::size_t>(batch * tokens * q_cols));
   CacheWriteParams write;
   write.heads = heads;
-  backend->write_cache(write, cache.layer(), written,
-                       {no_queries.data(), batch * tokens, q_cols, q_cols},
-                       {k_rows.data(), batch * tokens, k_cols, k_cols},
-                       {v_rows.data(), batch * tokens, v_cols, v_cols});
+  backend.write_cache(write, cache.layer(), written,
+                      {no_queries.data(), batch * tokens, q_cols, q_cols},
+                      {k_rows.data(), batch * tokens, k_cols, k_cols},
+                      {v_rows.data(), batch * tokens, v_cols, v_cols});
   AttentionParams params;
   params.heads = heads;
   params.scale = c.scalar("scale");
@@ -268,8 +293,8 @@ std::vector<float> attend(const OpCase& c, const Tensor& q, const Tensor& k, con
   out.rows = batch * queries;
   out.cols = std::int64_t{heads} * value_dim;
   out.values = y_rows.data();
-  backend->attention(params, cache.layer(), asked, {q_rows.data(), batch * queries, q_cols, q_cols},
-                     out);
+  backend.attention(params, cache.layer(), asked, {q_rows.data(), batch * queries, q_cols, q_cols},
+                    out);
   // Back to [B, H, T, D].
   std::vector<float> y;
   for (std::int64_t b = 0; b < batch; ++b) {
@@ -283,30 +308,37 @@ std::vector<float> attend(const OpCase& c, const Tensor& q, const Tensor& k, con
   return y;
 }
 
-void check_attention(const OpCase& c) {
+void check_attention(Backend& backend, const OpCase& c) {
   const Tensor k = c.tensor("k");
   const Tensor v = c.tensor("v");
   for (const std::string& output : c.outputs()) {
     const Tensor q = c.tensor(input_of(output, 'q'));
     for (const std::int32_t block_size : {8, 16, 32}) {
-      c.expect_near(attend(c, q, k, v, block_size), output);
+      c.expect_near(attend(backend, c, q, k, v, block_size), output);
     }
   }
 }
 
-TEST(ReferenceOps, AllReferenceOps) {
-  const std::map<std::string, std::function<void(const OpCase&)>> checks = {
-      {"rms_norm", [](const OpCase& c) { check_norm(c, NormParams::Kind::kRms); }},
-      {"layer_norm", [](const OpCase& c) { check_norm(c, NormParams::Kind::kLayer); }},
+class ReferenceOps : public testing::TestWithParam<std::string> {};
+
+TEST_P(ReferenceOps, EveryFile) {
+  ThreadPool pool(2);
+  const auto backend =
+      GetParam() == "reference" ? make_reference_backend(pool) : make_cpu_backend(pool, GetParam());
+  const std::map<std::string, std::function<void(Backend&, const OpCase&)>> checks = {
+      {"rms_norm", [](Backend& b, const OpCase& c) { check_norm(b, c, NormParams::Kind::kRms); }},
+      {"layer_norm",
+       [](Backend& b, const OpCase& c) { check_norm(b, c, NormParams::Kind::kLayer); }},
       {"gelu",
-       [](const OpCase& c) {
-         check_activation(c, {{"y_erf", Activation::kGeluErf},
-                              {"y_tanh", Activation::kGeluTanh},
-                              {"y_quick", Activation::kGeluQuick}});
+       [](Backend& b, const OpCase& c) {
+         check_activation(b, c,
+                          {{"y_erf", Activation::kGeluErf},
+                           {"y_tanh", Activation::kGeluTanh},
+                           {"y_quick", Activation::kGeluQuick}});
        }},
       {"silu",
-       [](const OpCase& c) {
-         check_activation(c, {{"y", Activation::kSilu}, {"y_relu", Activation::kRelu}});
+       [](Backend& b, const OpCase& c) {
+         check_activation(b, c, {{"y", Activation::kSilu}, {"y_relu", Activation::kRelu}});
        }},
       {"softmax", check_softmax},
       {"rope", check_rope},
@@ -324,11 +356,20 @@ TEST(ReferenceOps, AllReferenceOps) {
     const std::string op = entry.path().stem().string();
     SCOPED_TRACE(op);
     ASSERT_TRUE(checks.contains(op)) << "no check for " << entry.path();
-    checks.at(op)(OpCase(entry.path(), settings.at(op)));
+    checks.at(op)(*backend, OpCase(entry.path(), settings.at(op)));
     ++cases;
   }
   EXPECT_GT(cases, 0) << folder;
 }
+
+std::vector<std::string> backend_names() {
+  std::vector<std::string> names = test::kernel_sets();
+  names.emplace_back("reference");
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, ReferenceOps, testing::ValuesIn(backend_names()),
+                         [](const auto& name) { return name.param; });
 
 }  // namespace
 }  // namespace mistral::ops
