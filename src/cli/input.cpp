@@ -8,13 +8,13 @@
 #include <utility>
 
 #include "core/error.h"
+#include "text/tokenizer/utf8.h"
 
 namespace mistral::cli {
 
 namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30U;
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 struct CloseFile {
   void operator()(std::FILE* file) const {
@@ -24,33 +24,6 @@ struct CloseFile {
 
 std::string display_name(const std::string& path) {
   return path == "-" ? "standard input" : "'" + path + "'";
-}
-
-// Length of the well-formed character at the start of `text`, or 0 and the length of its longest
-// well-formed beginning in `broken` (at least 1): the Unicode standard's table 3-7 and its advice
-// to replace each maximal subpart once.
-std::size_t character_length(std::string_view text, std::size_t& broken) {
-  const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  broken = 1;
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  unsigned char low = 0x80;
-  unsigned char high = 0xBF;
-  if (lead == 0xE0) low = 0xA0;   // overlong
-  if (lead == 0xED) high = 0x9F;  // surrogates
-  if (lead == 0xF0) low = 0x90;   // overlong
-  if (lead == 0xF4) high = 0x8F;  // above U+10FFFF
-  for (std::size_t i = 1; i < length; ++i) {
-    if (i >= text.size() || byte(i) < low || byte(i) > high) {
-      broken = i;
-      return 0;
-    }
-    low = 0x80;
-    high = 0xBF;
-  }
-  return length;
 }
 
 Json parse_json(const std::string& path) {
@@ -127,15 +100,7 @@ std::string read_text(const std::string& path) {
 }
 
 std::string valid_utf8(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  while (!text.empty()) {
-    std::size_t broken = 0;
-    const std::size_t length = character_length(text, broken);
-    result += length > 0 ? text.substr(0, length) : kReplacement;
-    text.remove_prefix(length > 0 ? length : broken);
-  }
-  return result;
+  return text::utf8::repaired(text);
 }
 
 TokenLists read_tokens(const std::string& path) {

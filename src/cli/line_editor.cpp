@@ -65,7 +65,7 @@ LineEditor::LineEditor(std::filesystem::path history_file) : impl_(std::make_uni
   el_set(editor, EL_PROMPT, &Impl::show_prompt);
   el_set(editor, EL_EDITOR, "emacs");
   // Ctrl-C arrives as a key while a line is edited, so that it can act on the line.
-  el_set(editor, EL_SETTY, "-d", "intr=", nullptr);
+  el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
   el_set(editor, EL_ADDFN, "interrupt", "Empty the line or leave", &Impl::on_interrupt);
   el_set(editor, EL_BIND, "^C", "interrupt", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);

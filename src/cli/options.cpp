@@ -66,10 +66,10 @@ void require_exists(const std::string& path) {
 void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
                                 const std::string& rest_help) {
   takes_rest_ = !rest_name.empty();
-  app.add_option("words", words_,
+  app.add_option(takes_rest_ ? rest_name : "gguf|plain", words_,
                  takes_rest_ ? rest_help + "; or the word gguf or plain"
-                             : "the kind of model, gguf or plain; found by itself when left out")
-      ->type_name(takes_rest_ ? rest_name : "gguf|plain");
+                             : "the kind of model; found by itself when left out")
+      ->type_name("");
   app.add_option("-m,--model-id,--quantized-model-id", model_,
                  "a .gguf file, or the folder of the model")
       ->type_name("PATH")

@@ -8,12 +8,11 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "text/tokenizer/utf8.h"
 
 namespace mistral::cli {
 
 namespace {
-
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 [[noreturn]] void fail_output() {
   const int code = errno;
@@ -72,10 +71,10 @@ std::string without_controls(std::string_view text) {
     const bool c1 = byte == 0xC2 && i + 1 < text.size() &&
                     static_cast<unsigned char>(text[i + 1]) < 0xA0;  // U+0080 to U+009F
     if (c1) {
-      result += kReplacement;
+      result += text::utf8::kReplacementBytes;
       ++i;
     } else if (is_control(byte) && text[i] != '\n' && text[i] != '\t') {
-      result += kReplacement;
+      result += text::utf8::kReplacementBytes;
     } else {
       result += text[i];
     }

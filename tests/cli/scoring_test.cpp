@@ -1,0 +1,70 @@
+#include <cmath>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "cli/options.h"
+#include "cli/perplexity.h"
+
+namespace mistral::cli {
+namespace {
+
+TEST(NegativeLogLikelihoodTest, MatchesTheSoftmax) {
+  const std::vector<float> logits{1.0F, 2.0F, 0.5F};
+  const double sum = std::exp(1.0) + std::exp(2.0) + std::exp(0.5);
+  EXPECT_NEAR(negative_log_likelihood(logits, 0), -std::log(std::exp(1.0) / sum), 1e-12);
+  EXPECT_NEAR(negative_log_likelihood(logits, 2), -std::log(std::exp(0.5) / sum), 1e-12);
+}
+
+TEST(NegativeLogLikelihoodTest, DoesNotOverflow) {
+  const std::vector<float> logits{1e4F, 1e4F, -1e4F};
+  EXPECT_NEAR(negative_log_likelihood(logits, 1), std::log(2.0), 1e-9);
+  EXPECT_NEAR(negative_log_likelihood(logits, 2), 2e4 + std::log(2.0), 1e-9);
+}
+
+// Parses options as the program does.
+SamplingParams resolve(std::vector<std::string> arguments, const SamplingParams& defaults) {
+  CLI::App app;
+  SamplingOptions options;
+  options.add_options(app);
+  std::reverse(arguments.begin(), arguments.end());
+  app.parse(arguments);
+  return options.resolve(defaults);
+}
+
+TEST(SamplingOptionsTest, HasDefaultsForModelsWithoutAny) {
+  const SamplingParams params = resolve({}, {});
+  EXPECT_EQ(params.temperature, 0.7);
+  EXPECT_EQ(params.top_k, 40);
+  EXPECT_EQ(params.top_p, 0.95);
+  EXPECT_EQ(params.min_p, 0.05);
+  EXPECT_EQ(params.max_tokens, std::nullopt);
+}
+
+TEST(SamplingOptionsTest, TakesWhatTheModelRecommends) {
+  SamplingParams model;
+  model.top_p = 0.8;
+  const SamplingParams params = resolve({}, model);
+  EXPECT_EQ(params.temperature, 1.0);
+  EXPECT_EQ(params.top_p, 0.8);
+  EXPECT_EQ(params.top_k, std::nullopt);
+}
+
+TEST(SamplingOptionsTest, OptionsWin) {
+  SamplingParams model;
+  model.temperature = 0.6;
+  model.top_k = 20;
+  const SamplingParams params = resolve({"--temperature", "0.2", "--top-p=0.5", "--seed", "7",
+                                         "--stop", "a b", "--stop", "c", "--max-tokens", "9"},
+                                        model);
+  EXPECT_EQ(params.temperature, 0.2);
+  EXPECT_EQ(params.top_k, 20);
+  EXPECT_EQ(params.top_p, 0.5);
+  EXPECT_EQ(params.seed, 7);
+  EXPECT_EQ(params.stop, (std::vector<std::string>{"a b", "c"}));
+  EXPECT_EQ(params.max_tokens, 9);
+  EXPECT_EQ(resolve({"--greedy"}, model).temperature, 0.0);
+}
+
+}  // namespace
+}  // namespace mistral::cli
