@@ -1,0 +1,93 @@
+#include "engine/answer.h"
+
+#include <algorithm>
+#include <limits>
+#include <random>
+#include <utility>
+
+namespace mistral::engine {
+namespace {
+
+double seconds(Answer::Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+std::uint64_t fresh_seed() {
+  std::random_device device;
+  return static_cast<std::uint64_t>(device()) << 32U | device();
+}
+
+// Breakers are strings, sampling works on ids: the last token of the string when it follows text.
+std::vector<TokenId> breaker_ids(const SamplingParams& sampling, const text::Tokenizer* tokenizer) {
+  std::vector<TokenId> ids;
+  if (!sampling.dry_multiplier || *sampling.dry_multiplier == 0 || tokenizer == nullptr) return ids;
+  for (const std::string& breaker : sampling.dry_sequence_breakers) {
+    const std::vector<TokenId> encoded =
+        tokenizer->encode("a" + breaker, {.add_special = false, .parse_special = true});
+    if (!encoded.empty()) ids.push_back(encoded.back());
+  }
+  return ids;
+}
+
+}  // namespace
+
+Answer::Answer(Request request, const text::Tokenizer* tokenizer,
+               std::shared_ptr<RequestHandle::State> state)
+    : channel(std::move(state)),
+      on_prompt_logits(std::move(request.on_prompt_logits)),
+      sampler(request.sampling, breaker_ids(request.sampling, tokenizer),
+              request.sampling.seed ? *request.sampling.seed : fresh_seed()),
+      stops_(request.sampling.stop),
+      ignore_end_tokens_(request.sampling.ignore_eos),
+      max_tokens_(request.sampling.max_tokens.value_or(std::numeric_limits<std::int64_t>::max())),
+      submitted_(Clock::now()) {
+  tokens = std::move(request.prompt);
+  prompt_length = length();
+  wants_prompt_logits = static_cast<bool>(on_prompt_logits);
+  if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer, /*skip_special=*/true);
+  usage_.prompt_tokens = prompt_length;
+}
+
+std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenId> end_tokens,
+                                           std::int64_t context_length) {
+  tokens.push_back(token);
+  ++usage_.completion_tokens;
+  const Clock::time_point now = Clock::now();
+  if (usage_.completion_tokens == 1) {
+    first_token_ = now;
+    usage_.prompt_seconds = seconds(now - submitted_);
+  }
+  usage_.completion_seconds = seconds(now - first_token_);
+
+  const bool ends = !ignore_end_tokens_ &&
+                    std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end();
+  TokenEvent event{.token = token, .text = {}};
+  if (!ends && detokenizer_) stopped_ = stops_.push(detokenizer_->push(token), event.text);
+  channel->push(std::move(event));
+
+  if (ends || stopped_) return FinishReason::kStop;
+  if (usage_.completion_tokens >= max_tokens_ || length() >= context_length) {
+    return FinishReason::kLength;
+  }
+  return std::nullopt;
+}
+
+std::string Answer::last_text() {
+  std::string text;
+  if (!detokenizer_ || stopped_) return text;
+  stopped_ = stops_.push(detokenizer_->finish(), text);
+  if (!stopped_) text += stops_.finish();
+  return text;
+}
+
+void Answer::finish(FinishReason reason, std::string error) noexcept {
+  FinishEvent event{.reason = reason, .text = {}, .error = std::move(error), .usage = usage_};
+  try {
+    event.text = last_text();
+  } catch (const std::exception&) {
+    event.text.clear();  // out of memory: the end must still be told
+  }
+  channel->finish(std::move(event));
+}
+
+}  // namespace mistral::engine

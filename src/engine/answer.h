@@ -1,0 +1,54 @@
+// One request on its way through the engine: the sequence that the scheduler moves, how its tokens
+// are chosen and become text, and when it ends.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/channel.h"
+#include "engine/request.h"
+#include "engine/sampler.h"
+#include "engine/sequence.h"
+#include "engine/stop_matcher.h"
+#include "text/tokenizer/tokenizer.h"
+
+namespace mistral::engine {
+
+struct Answer : Sequence {
+  using Clock = std::chrono::steady_clock;
+
+  // Made on the client's thread from a checked request. `tokenizer` may be null: no text.
+  Answer(Request request, const text::Tokenizer* tokenizer,
+         std::shared_ptr<RequestHandle::State> channel);
+
+  // Adds a sampled token and sends it. Says how the answer ends if this was its last token.
+  [[nodiscard]] std::optional<FinishReason> accept(TokenId token,
+                                                   std::span<const TokenId> end_tokens,
+                                                   std::int64_t context_length);
+  // Sends the last event, with the text held back until now.
+  void finish(FinishReason reason, std::string error) noexcept;
+
+  std::shared_ptr<RequestHandle::State> channel;
+  LogitsSink on_prompt_logits;
+  Sampler sampler;
+  std::size_t slot = 0;  // its place in the engine's list
+
+ private:
+  [[nodiscard]] std::string last_text();
+
+  std::optional<text::Detokenizer> detokenizer_;
+  StopMatcher stops_;
+  bool stopped_ = false;  // by a stop string: no more text
+  bool ignore_end_tokens_;
+  std::int64_t max_tokens_;
+  Usage usage_;
+  Clock::time_point submitted_;
+  Clock::time_point first_token_;
+};
+
+}  // namespace mistral::engine
