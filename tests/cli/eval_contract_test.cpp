@@ -1,5 +1,6 @@
 // The contract of `eval`: names, shapes and types of what it writes, and that nothing but the
 // input changes the numbers. How close they are to other implementations is tested with the models.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>

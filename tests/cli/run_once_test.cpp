@@ -1,4 +1,5 @@
 // `run` without a terminal, and `bench`.
+#include <algorithm>
 #include <string>
 
 #include <gmock/gmock.h>

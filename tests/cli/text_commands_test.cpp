@@ -1,4 +1,5 @@
 // `tokenize` and `info`, and the text inputs of `eval`.
+#include <cstring>
 #include <string>
 
 #include <gmock/gmock.h>

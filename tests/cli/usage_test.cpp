@@ -1,4 +1,5 @@
 // The shape of the command line: help, versions, exit codes.
+#include <algorithm>
 #include <string>
 
 #include <gmock/gmock.h>
