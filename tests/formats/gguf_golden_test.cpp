@@ -259,7 +259,8 @@ TEST(GgufGolden, MalformedFilesAreRejected) {
       EXPECT_NO_THROW((void)GgufFile::open({folder / name}));
       continue;
     }
-    const Error error = error_of([&] { return GgufFile::open({folder / name}); });
+    const fs::path path = folder / name;
+    const Error error = error_of([&] { return GgufFile::open({path}); });
     EXPECT_THAT(error.what(), HasSubstr(name));
     EXPECT_TRUE(error.kind() == ErrorKind::kInvalidFile || error.kind() == ErrorKind::kUnsupported);
     ++rejected;
