@@ -27,4 +27,16 @@ std::vector<ByteRange> SplitPattern::find_all(std::string_view text) const {
   return matches;
 }
 
+SplitPattern read_pattern(const JsonReader& reader, std::string_view key) {
+  const JsonValue& value = reader.require(key);
+  if (value.is_string()) return SplitPattern::literal(value.get<std::string>());
+  const JsonReader pattern(value, reader.path(key));
+  if (const auto text = pattern.optional_string("String")) return SplitPattern::literal(*text);
+  try {
+    return SplitPattern::expression(pattern.require_string("Regex"));
+  } catch (Error& error) {
+    throw Error(error.add_context(pattern.where()));
+  }
+}
+
 }  // namespace mistral::text

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "text/tokenizer/fast_split.h"
+#include "text/tokenizer/json_reader.h"
 #include "text/tokenizer/regex.h"
 
 namespace mistral::text {
@@ -29,5 +30,8 @@ class SplitPattern {
   std::shared_ptr<const Regex> regex_;
   std::string literal_;
 };
+
+// {"Regex": …} or {"String": …}, also a plain string. Throws Error naming the entry.
+[[nodiscard]] SplitPattern read_pattern(const JsonReader& reader, std::string_view key);
 
 }  // namespace mistral::text
