@@ -154,14 +154,24 @@ double Config::require_number(std::string_view key) const {
 GgufParameters::GgufParameters(const formats::GgufFile& file)
     : file_(file), file_name_(file.files().front().string()), architecture_(file.architecture()) {}
 
+template <typename Lookup>
+auto GgufParameters::look_up(std::string_view key, Lookup lookup) const {
+  try {
+    return lookup(architecture_ + "." + std::string(key));
+  } catch (Error& error) {
+    throw error.add_context(file_name_);
+  }
+}
+
 std::optional<std::int64_t> GgufParameters::integer(std::string_view key) const {
-  return file_.metadata().integer(architecture_ + "." + std::string(key));
+  return look_up(key, [&](const std::string& name) { return file_.metadata().integer(name); });
 }
 std::optional<double> GgufParameters::number(std::string_view key) const {
-  return file_.metadata().number(architecture_ + "." + std::string(key));
+  return look_up(key, [&](const std::string& name) { return file_.metadata().number(name); });
 }
 std::optional<std::string> GgufParameters::string(std::string_view key) const {
-  const auto value = file_.metadata().string(architecture_ + "." + std::string(key));
+  const auto value =
+      look_up(key, [&](const std::string& name) { return file_.metadata().string(name); });
   return value ? std::optional<std::string>(*value) : std::nullopt;
 }
 std::int64_t GgufParameters::require_integer(std::string_view key) const {

@@ -69,6 +69,9 @@ class GgufParameters {
   [[nodiscard]] Error problem(std::string_view key, std::string_view message) const;
 
  private:
+  template <typename Lookup>
+  auto look_up(std::string_view key, Lookup lookup) const;
+
   const formats::GgufFile& file_;
   std::string file_name_;
   std::string architecture_;

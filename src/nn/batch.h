@@ -17,8 +17,8 @@ struct BatchSequence {
   std::int32_t first_row = 0;
   std::int32_t row_count = 0;
   std::int32_t first_position = 0;  // position of the first row = tokens cached before this step
-  // Length that fixes the regime of length-dependent rope scaling: the prompt's length, decided
-  // before its first chunk and kept for the sequence's life.
+  // The prompt's length, decided before its first chunk and kept for the sequence's life: rows of
+  // the prompt rotate by it where rope scaling depends on the length (see RopeRows::set).
   std::int32_t rope_length = 0;
   // Per cache group: the sequence's blocks in order of position, enough for all rows of this step.
   // kNoBlock stands for a block that fell out of the group's window.

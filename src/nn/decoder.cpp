@@ -67,7 +67,7 @@ Decoder::Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend
       backend_(backend),
       options_(options),
       cache_(spec_, options.block_size, options.cache_bytes) {
-  for (const RopeSpec& rope : spec_.ropes) ropes_.emplace_back(rope);
+  for (const RopeSpec& rope : spec_.ropes) ropes_.emplace_back(rope, options.max_batch_rows);
   unsigned normed_forms = weights_.head.input_form();
   unsigned attended_forms = 0;
   unsigned gated_forms = 0;
@@ -89,30 +89,21 @@ Decoder::Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend
   normed_ = ActivationBuffer(rows, spec_.hidden_size, normed_forms);
   attended_ = ActivationBuffer(rows, value_size, attended_forms);
   gated_ = ActivationBuffer(rows, spec_.intermediate_size, gated_forms);
-  sequences_.resize((spec_.ropes.size() + 1) * cache_.groups().size());
+  sequences_.resize(cache_.groups().size());
 }
 
 void Decoder::prepare_sequences(const Batch& batch) {
-  const std::size_t groups = cache_.groups().size();
-  for (std::size_t r = 0; r <= ropes_.size(); ++r) {
-    for (std::size_t g = 0; g < groups; ++g) {
-      std::vector<ops::AttentionSequence>& list = sequences_[r * groups + g];
-      list.clear();
-      for (const BatchSequence& s : batch.sequences) {
-        list.push_back({s.first_row, s.row_count, s.first_position, s.block_tables[g].data(), nullptr});
-      }
+  for (std::size_t g = 0; g < sequences_.size(); ++g) {
+    sequences_[g].clear();
+    for (const BatchSequence& s : batch.sequences) {
+      sequences_[g].push_back({s.first_row, s.row_count, s.first_position, s.block_tables[g].data()});
     }
   }
-  for (std::size_t r = 0; r < ropes_.size(); ++r) {
-    // Grow the tables first: growing moves them.
+  for (RopeRows& rope : ropes_) {
     for (const BatchSequence& s : batch.sequences) {
-      (void)ropes_[r].table(s.rope_length, s.first_position + s.row_count);
-    }
-    for (std::size_t i = 0; i < batch.sequences.size(); ++i) {
-      const BatchSequence& s = batch.sequences[i];
-      const ops::RopeTable* table =
-          ropes_[r].table(s.rope_length, s.first_position + s.row_count);
-      for (std::size_t g = 0; g < groups; ++g) sequences_[r * groups + g][i].rope = table;
+      for (std::int32_t i = 0; i < s.row_count; ++i) {
+        rope.set(s.first_row + i, s.first_position + i, s.rope_length);
+      }
     }
   }
 }
@@ -147,9 +138,10 @@ void Decoder::attention_block(const DecoderWeights::Layer& layer, std::size_t in
   backend_.linear(normed, projections);
 
   const LayerSpec& spec = spec_.layers[index];
-  const std::size_t rope = spec.rope < 0 ? ropes_.size() : static_cast<std::size_t>(spec.rope);
-  const auto& sequences = sequences_[rope * cache_.groups().size() + cache_.group_of(index)];
-  ops::CacheWriteParams write{spec_.heads, std::nullopt, std::nullopt};
+  const auto& sequences = sequences_[cache_.group_of(index)];
+  ops::CacheWriteParams write;
+  write.heads = spec_.heads;
+  if (spec.rope >= 0) write.rope = &ropes_[static_cast<std::size_t>(spec.rope)].table();
   if (layer.query_norm) write.query_norm = layer.query_norm.params();
   if (layer.key_norm) write.key_norm = layer.key_norm.params();
   backend_.write_cache(write, cache_.layer(index), sequences, q, k, v);

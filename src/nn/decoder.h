@@ -97,7 +97,7 @@ class Decoder final : public SequenceModel {
   ops::Backend& backend_;
   DecoderOptions options_;
   KvCache cache_;
-  std::vector<RopeTables> ropes_;
+  std::vector<RopeRows> ropes_;
 
   PageBuffer hidden_;     // the residual stream
   PageBuffer branch_;     // output of a block before its norm
@@ -107,7 +107,7 @@ class Decoder final : public SequenceModel {
   ActivationBuffer normed_;
   ActivationBuffer attended_;
   ActivationBuffer gated_;
-  // Per (rope, cache group) the step's sequences, reused.
+  // Per cache group the step's sequences, reused.
   std::vector<std::vector<ops::AttentionSequence>> sequences_;
 };
 

@@ -7,9 +7,6 @@
 namespace mistral::nn {
 namespace {
 
-// Distinct sequence lengths that a dynamic table is kept for.
-constexpr std::size_t kMaxRegimes = 256;
-
 std::vector<double> yarn_frequencies(const RopeSpec& spec) {
   const int half = spec.rotary_dim / 2;
   const double dim = spec.rotary_dim;
@@ -72,39 +69,50 @@ std::vector<double> RopeSpec::inverse_frequencies(std::int32_t regime) const {
   return result;
 }
 
-const ops::RopeTable* RopeTables::table(std::int32_t rope_length, std::int32_t positions) {
-  const std::int32_t regime = spec_.regime(rope_length);
-  auto found = entries_.find(regime);
-  if (found == entries_.end()) {
-    if (entries_.size() >= kMaxRegimes) {
-      entries_.erase(std::min_element(
-          entries_.begin(), entries_.end(),
-          [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
-    }
-    found = entries_.emplace(regime, Entry{}).first;
-    found->second.frequencies = spec_.inverse_frequencies(regime);
+RopeRows::RopeRows(RopeSpec spec, std::int32_t max_rows)
+    : spec_(std::move(spec)), base_frequencies_(spec_.inverse_frequencies(0)) {
+  const std::size_t size = static_cast<std::size_t>(max_rows) * base_frequencies_.size();
+  cos_.resize(size);
+  sin_.resize(size);
+  table_ = {cos_.data(), sin_.data(), max_rows, spec_.rotary_dim, spec_.interleaved};
+}
+
+void RopeRows::write(const std::vector<double>& frequencies, std::int32_t position, float* cos,
+                     float* sin) const {
+  for (std::size_t i = 0; i < frequencies.size(); ++i) {
+    // In float, as the models were trained and are evaluated elsewhere: angles of far positions
+    // are rounded the same way.
+    const float angle = static_cast<float>(position) * static_cast<float>(frequencies[i]);
+    cos[i] = static_cast<float>(std::cos(static_cast<double>(angle)) * spec_.attention_factor);
+    sin[i] = static_cast<float>(std::sin(static_cast<double>(angle)) * spec_.attention_factor);
   }
-  Entry& entry = found->second;
-  entry.used = ++clock_;
-  const std::int32_t had = entry.view.positions;
-  if (positions > had) {
-    const auto half = static_cast<std::size_t>(spec_.rotary_dim / 2);
-    const std::int32_t want = std::max({positions, 2 * had, 64});
-    entry.cos.resize(static_cast<std::size_t>(want) * half);
-    entry.sin.resize(static_cast<std::size_t>(want) * half);
+}
+
+void RopeRows::set(std::int32_t row, std::int32_t position, std::int32_t rope_length) {
+  const std::size_t half = base_frequencies_.size();
+  float* cos = cos_.data() + static_cast<std::size_t>(row) * half;
+  float* sin = sin_.data() + static_cast<std::size_t>(row) * half;
+  const std::int32_t regime = spec_.regime(std::max(rope_length, position + 1));
+  if (regime != 0) {
+    if (regime != regime_) {
+      frequencies_ = spec_.inverse_frequencies(regime);
+      regime_ = regime;
+    }
+    return write(frequencies_, position, cos, sin);
+  }
+  const std::size_t at = static_cast<std::size_t>(position) * half;
+  if (at >= base_cos_.size()) {
+    const auto had = static_cast<std::int32_t>(base_cos_.size() / half);
+    const std::int32_t want = std::max({position + 1, 2 * had, 64});
+    base_cos_.resize(static_cast<std::size_t>(want) * half);
+    base_sin_.resize(static_cast<std::size_t>(want) * half);
     for (std::int32_t p = had; p < want; ++p) {
-      for (std::size_t i = 0; i < half; ++i) {
-        // In float, as the models were trained and are evaluated elsewhere: angles of far positions
-        // are rounded the same way.
-        const float angle = static_cast<float>(p) * static_cast<float>(entry.frequencies[i]);
-        const std::size_t at = static_cast<std::size_t>(p) * half + i;
-        entry.cos[at] = static_cast<float>(std::cos(static_cast<double>(angle)) * spec_.attention_factor);
-        entry.sin[at] = static_cast<float>(std::sin(static_cast<double>(angle)) * spec_.attention_factor);
-      }
+      const std::size_t offset = static_cast<std::size_t>(p) * half;
+      write(base_frequencies_, p, base_cos_.data() + offset, base_sin_.data() + offset);
     }
-    entry.view = {entry.cos.data(), entry.sin.data(), want, spec_.rotary_dim, spec_.interleaved};
   }
-  return &entry.view;
+  std::copy_n(base_cos_.data() + at, half, cos);
+  std::copy_n(base_sin_.data() + at, half, sin);
 }
 
 }  // namespace mistral::nn

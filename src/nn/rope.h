@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <vector>
 
 #include "ops/ops.h"
@@ -43,28 +42,30 @@ struct RopeSpec {
 // yarn's default attention factor for an extension by `factor`.
 [[nodiscard]] double yarn_attention_factor(double factor, double mscale = 1.0);
 
-// Tables for one RopeSpec, grown as positions are asked for.
-class RopeTables {
+// cos and sin of one RopeSpec for the rows of a step.
+class RopeRows {
  public:
-  explicit RopeTables(RopeSpec spec) : spec_(std::move(spec)) {}
+  RopeRows(RopeSpec spec, std::int32_t max_rows);
 
-  [[nodiscard]] const RopeSpec& spec() const { return spec_; }
-  // A table for positions [0, positions). Valid until the next call with more positions or with
-  // many other regimes.
-  const ops::RopeTable* table(std::int32_t rope_length, std::int32_t positions);
+  // Fills in one row. `rope_length` is the prompt's length of the row's sequence: a prompt's rows
+  // all rotate by the prompt's length, each later row by the length up to itself; what is already
+  // in the cache stays as it is.
+  void set(std::int32_t row, std::int32_t position, std::int32_t rope_length);
+  [[nodiscard]] const ops::RopeTable& table() const { return table_; }
 
  private:
-  struct Entry {
-    std::vector<double> frequencies;
-    std::vector<float> cos;
-    std::vector<float> sin;
-    ops::RopeTable view;
-    std::uint64_t used = 0;
-  };
+  void write(const std::vector<double>& frequencies, std::int32_t position, float* cos,
+             float* sin) const;
 
   RopeSpec spec_;
-  std::map<std::int32_t, Entry> entries_;
-  std::uint64_t clock_ = 0;
+  std::vector<double> base_frequencies_;     // of regime 0
+  std::vector<float> base_cos_;              // by position, grown as positions are asked for
+  std::vector<float> base_sin_;
+  std::int32_t regime_ = 0;                  // the last other regime and its frequencies
+  std::vector<double> frequencies_;
+  std::vector<float> cos_;
+  std::vector<float> sin_;
+  ops::RopeTable table_;
 };
 
 }  // namespace mistral::nn

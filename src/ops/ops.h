@@ -63,11 +63,12 @@ struct LinearOutput {
   bool accumulate = false;       // add to what `out` holds: the residual stream
 };
 
-// cos and sin of a rotary embedding: [positions, rotary_dim / 2] each, already scaled.
+// cos and sin of a rotary embedding for the rows of a step: [rows, rotary_dim / 2] each, already
+// scaled. By row and not by position, since scaling may depend on the row's sequence.
 struct RopeTable {
   const float* cos = nullptr;
   const float* sin = nullptr;
-  std::int32_t positions = 0;
+  std::int32_t rows = 0;
   std::int32_t rotary_dim = 0;   // leading dims of a head that rotate
   bool interleaved = false;      // pairs (2i, 2i+1); else (i, i + rotary_dim / 2)
 };
@@ -97,7 +98,6 @@ struct AttentionSequence {
   std::int32_t row_count = 0;
   std::int32_t first_position = 0;
   const std::int32_t* blocks = nullptr;  // block table of the layer's group, by position
-  const RopeTable* rope = nullptr;       // null: positions are not rotated
 };
 
 struct AttentionParams {
@@ -113,6 +113,7 @@ struct CacheWriteParams {
   std::int32_t heads = 0;
   std::optional<NormParams> query_norm;  // over each head
   std::optional<NormParams> key_norm;
+  const RopeTable* rope = nullptr;       // null: positions are not rotated
 };
 
 class Backend {

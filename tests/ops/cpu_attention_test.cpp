@@ -45,12 +45,11 @@ std::vector<std::int32_t> lengths(const std::vector<Span>& spans) {
 }
 
 std::vector<AttentionSequence> sequences_of(const std::vector<Span>& spans,
-                                            const test::PagedCache& cache,
-                                            const RopeTable* rope = nullptr) {
+                                            const test::PagedCache& cache) {
   std::vector<AttentionSequence> result;
   std::int32_t row = 0;
   for (std::size_t i = 0; i < spans.size(); ++i) {
-    result.push_back({row, spans[i].rows, spans[i].first_position, cache.table(i), rope});
+    result.push_back({row, spans[i].rows, spans[i].first_position, cache.table(i)});
     row += spans[i].rows;
   }
   return result;
@@ -106,7 +105,7 @@ void check_attention(test::Backends& backends, const Heads& heads, const Attenti
   for (const AttentionSequence& sequence : sequences) {
     for (std::int32_t i = 0; i < sequence.row_count; i += i + 1 < sequence.row_count ? 3 : 1) {
       const std::int64_t row = sequence.first_row + i;
-      const AttentionSequence alone{0, 1, sequence.first_position + i, sequence.blocks, nullptr};
+      const AttentionSequence alone{0, 1, sequence.first_position + i, sequence.blocks};
       Backend& backend = i % 2 == 0 ? *backends.cpu : *backends.threaded;
       ActivationBuffers part = run(backend, {&alone, 1}, row, 1);
       const auto begin = got.values().begin() + row * y_cols;
@@ -117,7 +116,7 @@ void check_attention(test::Backends& backends, const Heads& heads, const Attenti
   // In two chunks at an odd place.
   const AttentionSequence& prompt = sequences[0];
   for (const std::int32_t cut : {1, 37, 64}) {
-    const AttentionSequence later{0, prompt.row_count - cut, cut, prompt.blocks, nullptr};
+    const AttentionSequence later{0, prompt.row_count - cut, cut, prompt.blocks};
     ActivationBuffers part = run(*backends.cpu, {&later, 1}, cut, prompt.row_count - cut);
     const auto begin = got.values().begin() + cut * y_cols;
     ASSERT_NO_FATAL_FAILURE(test::expect_same_bits(
@@ -188,17 +187,18 @@ TEST_P(CpuAttention, CacheWriting) {
         for (const bool norms : {false, true}) {
           SCOPED_TRACE(fmt::format("head_dim {} rotary {} interleaved {} norms {}", heads.head_dim,
                                    rotary, interleaved, norms));
-          const std::int32_t positions = 1200;
-          std::vector<float> cosines(static_cast<std::size_t>(positions * rotary / 2));
+          const auto table_rows = static_cast<std::int32_t>(row_count(kSpans));
+          std::vector<float> cosines(static_cast<std::size_t>(table_rows * rotary / 2));
           std::vector<float> sines(cosines.size());
           for (std::size_t i = 0; i < cosines.size(); ++i) {
             cosines[i] = std::cos(0.37F * static_cast<float>(i));
             sines[i] = std::sin(0.37F * static_cast<float>(i));
           }
-          const RopeTable rope{cosines.data(), sines.data(), positions, rotary, interleaved};
+          const RopeTable rope{cosines.data(), sines.data(), table_rows, rotary, interleaved};
           const auto weight = test::random_values(heads.head_dim, 24);
           CacheWriteParams params;
           params.heads = heads.heads;
+          params.rope = rotary > 0 ? &rope : nullptr;
           if (norms) {
             params.query_norm = NormParams{NormParams::Kind::kRms, 1e-6F, weight.data(), nullptr};
             params.key_norm =
@@ -214,7 +214,7 @@ TEST_P(CpuAttention, CacheWriting) {
             test::PagedCache cache(heads.block_size, heads.kv_heads, heads.head_dim,
                                    heads.value_dim, lengths(kSpans));
             auto qkv = test::random_values(rows * stride, 25);
-            const auto sequences = sequences_of(kSpans, cache, rotary > 0 ? &rope : nullptr);
+            const auto sequences = sequences_of(kSpans, cache);
             backend.write_cache(params, cache.layer(), sequences,
                                 {qkv.data(), rows, q_cols, stride},
                                 {qkv.data() + q_cols, rows, k_cols, stride},

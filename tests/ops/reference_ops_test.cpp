@@ -176,6 +176,7 @@ std::vector<float> rotated(Backend& backend, const Tensor& x, const RopeTable& t
   test::PagedCache cache(16, heads, head_dim, head_dim, {tokens});
   CacheWriteParams params;
   params.heads = heads;
+  params.rope = &table;
   std::vector<float> y;
   for (std::int64_t b = 0; b < x.shape[0]; ++b) {
     std::vector<float> q;
@@ -185,7 +186,7 @@ std::vector<float> rotated(Backend& backend, const Tensor& x, const RopeTable& t
       }
     }
     std::vector<float> k = q;
-    const AttentionSequence sequence{0, tokens, 0, cache.table(0), &table};
+    const AttentionSequence sequence{0, tokens, 0, cache.table(0)};
     backend.write_cache(params, cache.layer(), {&sequence, 1}, {q.data(), tokens, cols, cols},
                         {k.data(), tokens, cols, cols}, {k.data(), tokens, cols, cols});
     for (std::int64_t h = 0; h < heads; ++h) {
@@ -270,8 +271,8 @@ std::vector<float> attend(Backend& backend, const OpCase& c, const Tensor& q, co
   std::vector<AttentionSequence> asked;
   for (std::int32_t b = 0; b < static_cast<std::int32_t>(batch); ++b) {
     const std::int32_t* table = cache.table(static_cast<std::size_t>(b));
-    written.push_back({b * tokens, tokens, 0, table, nullptr});
-    asked.push_back({b * queries, queries, tokens - queries, table, nullptr});
+    written.push_back({b * tokens, tokens, 0, table});
+    asked.push_back({b * queries, queries, tokens - queries, table});
   }
   const std::int64_t k_cols = std::int64_t{kv_heads} * head_dim;
   const std::int64_t v_cols = std::int64_t{kv_heads} * value_dim;

@@ -33,7 +33,7 @@ void CpuBackend::write_cache(const CacheWriteParams& params, const LayerCache& c
       const std::int64_t position = sequence.first_position + (row - sequence.first_row);
       const auto prepare = [&](const std::optional<NormParams>& norm, float* head) {
         if (norm) kernels_.norm(*norm, head, head_dim, head);
-        if (sequence.rope != nullptr) kernels_.rope(*sequence.rope, position, head);
+        if (params.rope != nullptr) kernels_.rope(*params.rope, row, head);
       };
       for (std::int64_t h = 0; h < params.heads; ++h) {
         prepare(params.query_norm, q.row(row) + h * head_dim);

@@ -71,7 +71,7 @@ struct KernelTable {
   void (*gate)(Activation activation, const float* gate, const float* up, std::int64_t n,
                float* out);
   void (*softcap)(float cap, std::int64_t n, float* inout);
-  void (*rope)(const RopeTable& table, std::int64_t position, float* head);
+  void (*rope)(const RopeTable& table, std::int64_t row, float* head);
   void (*attend)(const AttentionTask& task);
   // Joins the partial result (max, sum, values) of a later range into that of an earlier one.
   void (*merge)(std::int64_t value_dim, float later_max, float later_sum, const float* later_values,

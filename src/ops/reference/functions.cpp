@@ -54,11 +54,11 @@ void softmax(std::span<double> x) {
   for (double& value : x) value /= sum;
 }
 
-void rotate(const RopeTable& table, std::int64_t position, float* head) {
+void rotate(const RopeTable& table, std::int64_t row, float* head) {
   const std::int64_t half = table.rotary_dim / 2;
   for (std::int64_t i = 0; i < half; ++i) {
-    const double c = table.cos[position * half + i];
-    const double s = table.sin[position * half + i];
+    const double c = table.cos[row * half + i];
+    const double s = table.sin[row * half + i];
     float& first = head[table.interleaved ? 2 * i : i];
     float& second = head[table.interleaved ? 2 * i + 1 : i + half];
     const double x = first;

@@ -16,8 +16,8 @@ void norm(const NormParams& params, const float* in, std::int64_t n, float* out)
 // exp(x - max) / sum in place. Entries of minus infinity become 0; at least one must be finite.
 void softmax(std::span<double> x);
 
-// Rotates the leading dims of one head at `position`, which must lie in the table.
-void rotate(const RopeTable& table, std::int64_t position, float* head);
+// Rotates the leading dims of one head of row `row` of the table.
+void rotate(const RopeTable& table, std::int64_t row, float* head);
 
 // Symmetric int8 codes with a scale (largest magnitude / 127) for every `block` values, and the
 // sums of codes; n is a multiple of the block. In float, as the kernels do it: the codes are to be

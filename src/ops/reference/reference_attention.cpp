@@ -18,7 +18,7 @@ void ReferenceBackend::write_cache(const CacheWriteParams& params, const LayerCa
       const std::int64_t position = sequence.first_position + i;
       const auto prepare = [&](const std::optional<NormParams>& norm, float* head) {
         if (norm) reference::norm(*norm, head, cache.head_dim, head);
-        if (sequence.rope != nullptr) rotate(*sequence.rope, position, head);
+        if (params.rope != nullptr) rotate(*params.rope, row, head);
       };
       for (std::int64_t h = 0; h < params.heads; ++h) {
         prepare(params.query_norm, q.row(row) + h * cache.head_dim);

@@ -114,10 +114,10 @@ void softcap(float cap, std::int64_t n, float* inout) {
   });
 }
 
-void rope(const RopeTable& table, std::int64_t position, float* head) {
+void rope(const RopeTable& table, std::int64_t row, float* head) {
   const int half = table.rotary_dim / 2;
-  const float* c = table.cos + position * half;
-  const float* s = table.sin + position * half;
+  const float* c = table.cos + row * half;
+  const float* s = table.sin + row * half;
   if (table.interleaved) {
     for (int i = 0; i < half; ++i) {
       const float x = head[2 * i];

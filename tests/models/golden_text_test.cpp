@@ -1,0 +1,99 @@
+// Hugging Face folders of golden/text: logits, greedy continuations, batches, prompts and chats.
+#include "golden_case.h"
+
+namespace mistral::test {
+namespace {
+
+// Runs `check` on every case whose architecture and files this program supports.
+template <typename Check>
+void each_case(Check check) {
+  int ran = 0;
+  for (const auto& folder : case_folders("text")) {
+    SCOPED_TRACE(folder.filename().string());
+    try {
+      ModelRunner runner(models::locate(folder));
+      check(folder, runner);
+      ++ran;
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.kind() == ErrorKind::kUnsupported || error.kind() == ErrorKind::kNotFound)
+          << error.what();
+    }
+  }
+  EXPECT_GE(ran, 10);
+}
+
+TEST(GoldenText, LogitsAndGreedyIds) {
+  each_case([](const std::filesystem::path& folder, ModelRunner& runner) {
+    const Json description = read_json(folder / "case.json");
+    const Expected expected(folder / "expected.safetensors");
+    const std::vector<Logits> logits = runner.prefill({expected.ids("input_ids")});
+    const Difference d = difference(logits[0], expected.rows("logits"));
+    EXPECT_LE(d.max_abs, description.at("atol").get<double>());
+    const std::vector<TokenId> greedy = expected.ids("greedy_ids");
+    EXPECT_EQ(runner.greedy(logits, static_cast<int>(greedy.size()))[0], greedy);
+  });
+}
+
+TEST(GoldenText, BatchesOfDifferentLengths) {
+  int ran = 0;
+  each_case([&](const std::filesystem::path& folder, ModelRunner& runner) {
+    if (!std::filesystem::exists(folder / "expected_batch.safetensors")) return;
+    ++ran;
+    const double atol = read_json(folder / "case.json").at("atol").get<double>();
+    const Expected expected(folder / "expected_batch.safetensors");
+    std::vector<std::vector<TokenId>> prompts;
+    std::vector<std::vector<TokenId>> greedy;
+    for (int i = 0; expected.has("ids_" + std::to_string(i)); ++i) {
+      prompts.push_back(expected.ids("ids_" + std::to_string(i)));
+      greedy.push_back(expected.ids("greedy_ids_" + std::to_string(i)));
+    }
+    const std::vector<Logits> logits = runner.prefill(prompts);
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      const Logits last = {logits[i].back()};
+      EXPECT_LE(difference(last, expected.rows("last_logits_" + std::to_string(i))).max_abs, atol);
+    }
+    EXPECT_EQ(runner.greedy(logits, static_cast<int>(greedy[0].size())), greedy);
+  });
+  EXPECT_GE(ran, 1);
+}
+
+TEST(GoldenText, PromptsAndChats) {
+  each_case([](const std::filesystem::path& folder, ModelRunner& runner) {
+    const Json text = read_json(folder / "text.json");
+    const models::LoadedModel& model = runner.loaded();
+    ASSERT_NE(model.tokenizer, nullptr) << model.tokenizer_problem;
+    EXPECT_EQ(model.tokenizer->encode(text.at("prompt").get<std::string>()),
+              Expected(folder / "expected.safetensors").ids("input_ids"));
+    ASSERT_TRUE(model.chat_template.has_value()) << model.chat_template_problem;
+    const Json& chat = text.at("chat");
+    Json context = {{"messages", chat.at("messages")},
+                    {"add_generation_prompt", chat.value("add_generation_prompt", true)}};
+    if (const auto bos = model.tokenizer->bos()) context["bos_token"] = model.tokenizer->token(*bos);
+    if (const auto eos = model.tokenizer->eos()) context["eos_token"] = model.tokenizer->token(*eos);
+    const std::string rendered = model.chat_template->render(context);
+    EXPECT_EQ(rendered, chat.at("rendered").get<std::string>());
+    const auto ids = chat.at("ids").get<std::vector<TokenId>>();
+    EXPECT_EQ(model.tokenizer->encode(rendered, {.add_special = false, .parse_special = true}), ids);
+    const auto greedy = chat.at("greedy_ids").get<std::vector<TokenId>>();
+    EXPECT_EQ(runner.greedy(runner.prefill({ids}), static_cast<int>(greedy.size()))[0], greedy);
+  });
+}
+
+// bf16 and f16 storage of f32 weights stays close.
+TEST(GoldenText, NarrowStorage) {
+  for (const auto& folder : case_folders("text")) {
+    if (folder.filename() != "llama-plain" && folder.filename() != "gemma3-text") continue;
+    SCOPED_TRACE(folder.filename().string());
+    const Expected expected(folder / "expected.safetensors");
+    const double deviation = read_json(folder / "case.json").at("logit_std").get<double>();
+    for (const auto dtype : {models::ComputeDType::kF16, models::ComputeDType::kBF16}) {
+      ModelRunner runner(models::locate(folder), 1, dtype);
+      const Difference d = difference(runner.prefill({expected.ids("input_ids")})[0], expected.rows("logits"));
+      EXPECT_LE(d.rms, 0.05 * deviation);
+      EXPECT_GT(d.max_abs, 0.0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mistral::test
