@@ -29,16 +29,16 @@ class Exception : public std::runtime_error {
 };
 
 struct ModelOptions {
-  std::string path;   // a .gguf file, or a folder with config.json and safetensors files
+  std::string path;            // a .gguf file, or a folder with config.json and safetensors files
   std::string dtype = "auto";  // auto | f32 | f16 | bf16: storage of unquantised weights
   std::int32_t threads = 0;    // 0: one per physical core
-  std::int64_t context_length = 0;  // most tokens of one sequence; 0: what the model was made for
-  std::int32_t max_sequences = 32;  // running at once; more wait
+  std::int64_t context_length = 0;   // most tokens of one sequence; 0: what the model was made for
+  std::int32_t max_sequences = 32;   // running at once; more wait
   std::int64_t kv_cache_tokens = 0;  // tokens that the KV cache must hold; 0: see kv_cache_mib
   std::int64_t kv_cache_mib = 0;     // size of the KV cache; 0: a quarter of the free memory
   std::int32_t kv_block_size = 32;   // tokens per block: 8, 16 or 32
   std::int32_t prefill_chunk = 512;  // most prompt tokens computed in one step
-  std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_progress;
+  std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_progress = nullptr;
 };
 
 struct ModelInfo {
@@ -56,7 +56,9 @@ struct Chunk {
   std::string_view text;
   TokenId token = -1;
 };
-// Called on the engine's thread in order; returns false to cancel. Must be quick.
+// Called in order on the thread that waits for the answer; returns false to cancel. The last piece,
+// text held back in case it became a stop string, has no token (-1). What it throws reaches the
+// caller and cancels the request.
 using ChunkCallback = std::function<bool(const Chunk&)>;
 
 struct Response {

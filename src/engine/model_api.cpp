@@ -1,0 +1,202 @@
+// The public C++ API: a loaded model, its threads and its engine behind one handle.
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <new>
+#include <utility>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/thread_pool.h"
+#include "engine/chat.h"
+#include "engine/engine.h"
+#include "mistral/model.h"
+#include "models/loader.h"
+
+namespace mistral {
+namespace {
+
+// Inside the project errors are mistral::Error; users of the library see mistral::Exception only.
+template <typename Work>
+auto translate(Work work) {
+  try {
+    return work();
+  } catch (const Error& error) {
+    throw Exception(error.what());
+  } catch (const std::bad_alloc&) {
+    throw Exception("out of memory");
+  } catch (const std::filesystem::filesystem_error& error) {
+    throw Exception(error.what());
+  }
+}
+
+models::ComputeDType dtype_of(const std::string& name) {
+  if (name == "auto") return models::ComputeDType::kAuto;
+  if (name == "f32") return models::ComputeDType::kF32;
+  if (name == "f16") return models::ComputeDType::kF16;
+  if (name == "bf16") return models::ComputeDType::kBF16;
+  throw make_error(ErrorKind::kInvalidArgument, "dtype: '{}', expected auto, f32, f16 or bf16",
+                   name);
+}
+
+void check_range(const char* option, std::int64_t value, std::int64_t low, std::int64_t high) {
+  if (value < low || value > high) {
+    throw make_error(ErrorKind::kInvalidArgument, "{}: {}, expected {} to {}", option, value, low,
+                     high);
+  }
+}
+
+models::LoadOptions load_options(const ModelOptions& options) {
+  constexpr std::int64_t kMany = std::numeric_limits<std::int32_t>::max();
+  constexpr std::int32_t kMostRows = 1 << 16;
+  check_range("threads", options.threads, 0, 4096);
+  check_range("context_length", options.context_length, 0, kMany);
+  check_range("max_sequences", options.max_sequences, 1, kMostRows);
+  check_range("kv_cache_tokens", options.kv_cache_tokens, 0, std::int64_t{1} << 40);
+  check_range("kv_cache_mib", options.kv_cache_mib, 0, std::int64_t{1} << 30);
+  check_range("prefill_chunk", options.prefill_chunk, 1, kMostRows);
+  if (options.kv_block_size != 8 && options.kv_block_size != 16 && options.kv_block_size != 32) {
+    throw make_error(ErrorKind::kInvalidArgument, "kv_block_size: {}, expected 8, 16 or 32",
+                     options.kv_block_size);
+  }
+  models::LoadOptions load;
+  load.dtype = dtype_of(options.dtype);
+  load.context_length = options.context_length;
+  load.kv_cache_tokens = options.kv_cache_tokens;
+  load.kv_cache_bytes = options.kv_cache_mib << 20;
+  load.kv_block_size = options.kv_block_size;
+  load.max_batch_rows = std::max(options.prefill_chunk, options.max_sequences);
+  load.on_progress = options.on_progress;
+  return load;
+}
+
+Json json_of(const std::vector<Message>& messages) {
+  Json list = Json::array();
+  for (const Message& message : messages) {
+    list.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  return list;
+}
+
+}  // namespace
+
+const char* to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "canceled";
+    case FinishReason::kError:
+      return "error";
+  }
+  return "unknown";
+}
+
+struct Model::Impl {
+  explicit Impl(const ModelOptions& options)
+      : load(load_options(options)),
+        pool(options.threads > 0 ? options.threads : ThreadPool::default_size()),
+        loaded(models::load(models::locate(options.path), load, pool)),
+        engine(*loaded.model, loaded.tokenizer.get(), loaded.end_tokens,
+               {.max_sequences = options.max_sequences, .prefill_chunk = options.prefill_chunk}) {
+    load.on_progress = nullptr;
+    info = {.name = loaded.name,
+            .architecture = loaded.architecture,
+            .context_length = loaded.model->context_length(),
+            .vocab_size = loaded.model->vocab_size(),
+            .parameters = loaded.parameters,
+            .has_chat_template = loaded.chat_template.has_value(),
+            .end_tokens = loaded.end_tokens};
+  }
+
+  const text::Tokenizer& tokenizer() const {
+    if (loaded.tokenizer) return *loaded.tokenizer;
+    throw make_error(ErrorKind::kUnsupported, "model {} has no tokenizer: {}", loaded.name,
+                     loaded.tokenizer_problem);
+  }
+
+  Response answer(std::vector<TokenId> prompt, const SamplingParams& sampling,
+                  const ChunkCallback& on_chunk) {
+    engine::RequestHandle handle = engine.submit(
+        {.prompt = std::move(prompt), .sampling = sampling, .on_prompt_logits = nullptr});
+    Response response;
+    bool wanted = static_cast<bool>(on_chunk);
+    const auto show = [&](std::string_view text, TokenId token) {
+      response.text += text;
+      if (!wanted || on_chunk({.text = text, .token = token})) return;
+      wanted = false;
+      handle.cancel();
+    };
+    for (;;) {
+      engine::Event event = handle.next();
+      if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
+        response.tokens.push_back(token->token);
+        show(token->text, token->token);
+        continue;
+      }
+      auto& end = std::get<engine::FinishEvent>(event);
+      if (!end.text.empty()) show(end.text, -1);
+      response.finish_reason = end.reason;
+      response.error = std::move(end.error);
+      response.usage = end.usage;
+      return response;
+    }
+  }
+
+  models::LoadOptions load;
+  ThreadPool pool;
+  models::LoadedModel loaded;  // computes on pool
+  engine::Engine engine;       // runs loaded
+  ModelInfo info;
+};
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+Model Model::load(const ModelOptions& options) {
+  return translate([&] { return Model(std::make_unique<Impl>(options)); });
+}
+
+const ModelInfo& Model::info() const {
+  return impl_->info;
+}
+
+const SamplingParams& Model::default_sampling() const {
+  return impl_->loaded.default_sampling;
+}
+
+Response Model::chat(const std::vector<Message>& messages, const SamplingParams& sampling,
+                     const ChunkCallback& on_chunk) {
+  return translate([&] {
+    engine::PreparedPrompt prompt = engine::prepare_chat(impl_->loaded, json_of(messages));
+    return impl_->answer(std::move(prompt.ids), sampling, on_chunk);
+  });
+}
+
+Response Model::complete(std::string_view prompt, const SamplingParams& sampling,
+                         const ChunkCallback& on_chunk) {
+  return translate([&] {
+    return impl_->answer(engine::prepare_text(impl_->loaded, prompt), sampling, on_chunk);
+  });
+}
+
+Response Model::complete(const std::vector<TokenId>& prompt, const SamplingParams& sampling,
+                         const ChunkCallback& on_chunk) {
+  return translate([&] { return impl_->answer(prompt, sampling, on_chunk); });
+}
+
+std::vector<TokenId> Model::tokenize(std::string_view text, bool add_special) const {
+  return translate([&] {
+    return impl_->tokenizer().encode(text, {.add_special = add_special, .parse_special = true});
+  });
+}
+
+std::string Model::detokenize(const std::vector<TokenId>& tokens) const {
+  return translate([&] { return impl_->tokenizer().decode(tokens, /*skip_special=*/false); });
+}
+
+}  // namespace mistral
