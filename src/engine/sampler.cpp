@@ -32,13 +32,25 @@ float largest(std::span<const float> logits) {
   return max;
 }
 
-// exp(x) for x <= 0 to a few units of the last place, 0 for NaN and below the range of normal
-// floats. Written without calls and branches so that loops over it become vector code.
+double sum(std::span<const float> weights) {
+  std::array<double, kLanes> lanes{};
+  std::size_t i = 0;
+  for (; i + kLanes <= weights.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[i + lane];
+  }
+  double total = 0;
+  for (; i < weights.size(); ++i) total += weights[i];
+  for (const double lane : lanes) total += lane;
+  return total;
+}
+
+constexpr float kLowestExponent = -87.0F;  // exp() of less is no normal float
+
+// exp(x) to a few units of the last place for kLowestExponent < x <= 0, and 0 for kLowestExponent.
+// Written without calls and branches so that loops over it become vector code.
 float exp_nonpositive(float x) {
   constexpr float kLog2E = 1.44269504F;
-  constexpr float kLowest = -87.0F;
-  const float clamped = x > kLowest ? x : kLowest;
-  const float t = clamped * kLog2E;
+  const float t = x * kLog2E;
   const auto whole = static_cast<std::int32_t>(t - 0.5F);  // rounds to nearest: t <= 0
   const float f = t - static_cast<float>(whole);
   // 2^f on [-1/2, 1/2]: the Taylor series ln(2)^k / k!.
@@ -50,7 +62,8 @@ float exp_nonpositive(float x) {
   p = p * f + 6.93147181e-1F;
   p = p * f + 1.0F;
   const float result = p * std::bit_cast<float>((whole + 127) << 23);
-  return x > kLowest ? result : 0.0F;
+  const std::int32_t keep = -static_cast<std::int32_t>(x > kLowestExponent);
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(result) & keep);
 }
 
 }  // namespace
@@ -89,32 +102,25 @@ double Sampler::weigh(std::span<const float> logits, SamplerScratch& scratch) co
   if (max == -kInfinity) {
     throw Error(ErrorKind::kInternal, "the model computed no usable logits (not a number)");
   }
-  scratch.weights.resize(logits.size());
+  const std::size_t size = logits.size();
+  scratch.weights.resize(size);
   float* weights = scratch.weights.data();
   if (max == kInfinity) {
     double total = 0;
-    for (std::size_t i = 0; i < logits.size(); ++i) {
+    for (std::size_t i = 0; i < size; ++i) {
       weights[i] = logits[i] == kInfinity ? 1.0F : 0.0F;
       total += weights[i];
     }
     return total;
   }
   const auto scale = static_cast<float>(1.0 / temperature_);
-  std::array<double, kLanes> sums{};
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      weights[i + lane] = exp_nonpositive((logits[i + lane] - max) * scale);
-    }
-    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += weights[i + lane];
+  const float* row = logits.data();
+  for (std::size_t i = 0; i < size; ++i) {
+    const float x = (row[i] - max) * scale;
+    weights[i] = x > kLowestExponent ? x : kLowestExponent;  // NaN, too
   }
-  double total = 0;
-  for (; i < logits.size(); ++i) {
-    weights[i] = exp_nonpositive((logits[i] - max) * scale);
-    total += weights[i];
-  }
-  for (const double sum : sums) total += sum;
-  return total;
+  for (std::size_t i = 0; i < size; ++i) weights[i] = exp_nonpositive(weights[i]);
+  return sum(scratch.weights);
 }
 
 void Sampler::select(std::span<const float> logits, double total, SamplerScratch& scratch) const {
@@ -136,11 +142,11 @@ void Sampler::select(std::span<const float> logits, double total, SamplerScratch
       scratch.bucket_weight[bucket] += weight;
     }
     std::int64_t count = 0;
-    double sum = 0;
+    double weight = 0;
     for (std::size_t bucket = SamplerScratch::kBuckets; bucket-- > 0;) {
       count += scratch.bucket_count[bucket];
-      sum += scratch.bucket_weight[bucket];
-      if ((top_k_ > 0 && count >= top_k_) || (top_p_ > 0 && sum >= top_p_ * total)) {
+      weight += scratch.bucket_weight[bucket];
+      if ((top_k_ > 0 && count >= top_k_) || (top_p_ > 0 && weight >= top_p_ * total)) {
         cutoff = std::bit_cast<float>(static_cast<std::uint32_t>(bucket)
                                       << SamplerScratch::kBucketShift);
         break;
@@ -184,17 +190,17 @@ TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> 
 
   double total = weigh(logits, scratch);
   const double random = uniform(seed_, draw);
-  // Walks until the sum passes the drawn share; rounding may leave the last one.
+  // Walks until the weight passed reaches the drawn share; rounding may leave the last one.
   TokenId chosen = -1;
-  double sum = 0;
+  double passed = 0;
   if (filters_by_rank()) {
     select(logits, total, scratch);
     total = 0;
     for (const auto& candidate : scratch.candidates) total += candidate.weight;
     for (const auto& candidate : scratch.candidates) {
       chosen = candidate.id;
-      sum += candidate.weight;
-      if (sum > random * total) break;
+      passed += candidate.weight;
+      if (passed > random * total) break;
     }
     return chosen;
   }
@@ -206,8 +212,8 @@ TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> 
   for (std::size_t i = 0; i < weights.size(); ++i) {
     if (!(weights[i] > 0 && weights[i] > min_p_)) continue;
     chosen = static_cast<TokenId>(i);
-    sum += weights[i];
-    if (sum > random * total) break;
+    passed += weights[i];
+    if (passed > random * total) break;
   }
   return chosen;
 }

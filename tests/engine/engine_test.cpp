@@ -16,7 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "fakes.h"
+#include "engine/fakes.h"
 
 namespace mistral::engine {
 namespace {
