@@ -19,9 +19,11 @@ void encode_q4_k(const float* x, BlockQ4_K& block);
 void encode_q5_k(const float* x, BlockQ5_K& block);
 void encode_q6_k(const float* x, BlockQ6_K& block);
 
-// The nearest integer, ties to even, for |value| < 2^22. Branchless: loops of it become vectors.
+// Floats of this size have a unit of 1: adding and subtracting it rounds.
+inline constexpr float kUnitsOfOne = 0x1.8p23F;
+
+// The nearest integer, ties to even, for |value| < 2^22.
 [[nodiscard]] inline float round_to_even(float value) {
-  constexpr float kUnitsOfOne = 0x1.8p23F;  // floats of this size have a unit of 1
   return (value + kUnitsOfOne) - kUnitsOfOne;
 }
 
