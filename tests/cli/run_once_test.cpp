@@ -32,23 +32,28 @@ class RunOnceTest : public testing::Test {
   GoldenModel model_;
 };
 
-TEST_F(RunOnceTest, ContinuesTheReferencePrompt) {
-  const Json text = read_json(model_.folder / "text.json");
-  const std::string prompt = text["prompt"];
-  const std::vector<std::string> options{"--raw", "--greedy", "--max-tokens", "12"};
-  const Outcome given = run(join({"--prompt", prompt}, options));
-  EXPECT_EQ(given.code, 0) << given.err;
-  EXPECT_THAT(given.err, ContainsRegex("prompt: .* tokens/s; answer: 12 tokens, .* tokens/s"));
-  EXPECT_TRUE(given.out.ends_with('\n'));
-  // The program stops at end tokens, the reference does not; what there is must agree. The last
-  // character may have been cut.
-  const std::string expected = text["greedy_text"];
-  const std::string start = given.out.substr(0, given.out.find("\xEF\xBF\xBD"));
-  EXPECT_THAT(expected, StartsWith(start.substr(0, start.size() / 2)));
+// Byte-level vocabularies only: others have decoders that treat broken characters in ways of their
+// own, and random models write many.
+TEST_F(RunOnceTest, ContinuesTheReferencePrompts) {
+  int compared = 0;
+  for (const GoldenModel& model : folder_models()) {
+    if (read_json(model.folder / "tokenizer.json")["decoder"]["type"] != "ByteLevel") continue;
+    SCOPED_TRACE(model.folder);
+    ++compared;
+    const Json text = read_json(model.folder / "text.json");
+    const std::string prompt = text["prompt"];
+    const std::vector<std::string> arguments =
+        join({"run", "--raw", "--greedy", "--max-tokens", "16"}, model.selector);
+    const Outcome given = run_program(join(arguments, {"--prompt", prompt}));
+    EXPECT_EQ(given.code, 0) << given.err;
+    EXPECT_THAT(given.err, ContainsRegex("prompt: .* tokens/s; answer: 16 tokens, .* tokens/s"));
+    EXPECT_EQ(given.out, text["greedy_text"].get<std::string>() + "\n");
 
-  const Outcome piped = run(options, prompt + "\n");
-  EXPECT_EQ(piped.code, 0) << piped.err;
-  EXPECT_EQ(piped.out, given.out);
+    const Outcome piped = run_program(arguments, prompt + "\n");
+    EXPECT_EQ(piped.code, 0) << piped.err;
+    EXPECT_EQ(piped.out, given.out);
+  }
+  EXPECT_GT(compared, 0);
 }
 
 TEST_F(RunOnceTest, AnswersAChat) {
