@@ -51,9 +51,8 @@ class ChatTemplate {
   // `context` is an object: messages, add_generation_prompt, bos_token, eos_token, tools, … ; a
   // variable that it lacks is undefined. `now` is what strftime_now() formats (local time).
   // Throws TemplateError.
-  [[nodiscard]] std::string render(
-      const Json& context,
-      std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const;
+  [[nodiscard]] std::string render(const Json& context, std::chrono::system_clock::time_point now =
+                                                            std::chrono::system_clock::now()) const;
 
   [[nodiscard]] const std::string& source() const;
 
