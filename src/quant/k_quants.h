@@ -19,12 +19,4 @@ void encode_q4_k(const float* x, BlockQ4_K& block);
 void encode_q5_k(const float* x, BlockQ5_K& block);
 void encode_q6_k(const float* x, BlockQ6_K& block);
 
-// Floats of this size have a unit of 1: adding and subtracting it rounds.
-inline constexpr float kUnitsOfOne = 0x1.8p23F;
-
-// The nearest integer, ties to even, for |value| < 2^22.
-[[nodiscard]] inline float round_to_even(float value) {
-  return (value + kUnitsOfOne) - kUnitsOfOne;
-}
-
 }  // namespace mistral::quant

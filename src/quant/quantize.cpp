@@ -8,6 +8,7 @@
 #include "quant/block_formats.h"
 #include "quant/half.h"
 #include "quant/k_quants.h"
+#include "quant/sub_block_sums.h"
 
 namespace mistral::quant {
 namespace {
