@@ -53,7 +53,7 @@ class GgufWordPiece final : public GgufTokenizer {
       if (vocabulary().strip_accents && (category & U_GC_M_MASK) != 0) continue;
       const bool alone = unicode::is_punctuation(c) || unicode::is_cjk_ideograph(c);
       if (vocabulary().lowercase) {
-        c = static_cast<char32_t>(u_tolower(static_cast<UChar32>(c)));
+        c = unicode::to_lower(c);
       }
       if (alone) finish();
       utf8::append(c, words.back());

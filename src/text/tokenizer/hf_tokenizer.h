@@ -43,7 +43,7 @@ class HfTokenizer final : public Tokenizer {
   [[nodiscard]] static std::unique_ptr<HfTokenizer> parse(std::string_view json);
 
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text,
-                                            const EncodeOptions& options) const override;
+                                            const EncodeOptions& options = {}) const override;
 
   struct Input {
     std::string_view first;

@@ -28,7 +28,7 @@ void lowercase(AlignedText& text) {
       changes.push_back({'i', 0});
       changes.push_back({0x307, 1});
     } else {
-      changes.push_back({static_cast<char32_t>(u_tolower(static_cast<UChar32>(c.code_point))), 0});
+      changes.push_back({unicode::to_lower(c.code_point), 0});
     }
   }
   text.transform(changes);
@@ -141,7 +141,9 @@ class BertNormalizer final : public Normalizer {
  private:
   static bool is_control(char32_t c) {
     if (c == '\t' || c == '\n' || c == '\r') return false;
-    return (unicode::category_mask(c) & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK)) != 0;
+    const std::uint32_t category = unicode::category_mask(c);
+    if ((category & U_GC_CF_MASK) != 0) return unicode::introduced_in(c) < 9;
+    return (category & (U_GC_CC_MASK | U_GC_CO_MASK)) != 0;
   }
   Options options_;
 };

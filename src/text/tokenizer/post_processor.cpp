@@ -66,8 +66,8 @@ void trim_offsets(Encoding& encoding, bool add_prefix_space) {
     }
     Encoding::Offsets& offsets = encoding.offsets[i];
     if (leading > 0) {
-      // The space that was put before the text is not part of it.
-      if (add_prefix_space && (i == 0 || offsets.begin == 0)) --leading;
+      // A single space at the beginning was put there and is not part of the text.
+      if (add_prefix_space && (i == 0 || offsets.begin == 0) && leading == 1) leading = 0;
       offsets.begin = std::min(offsets.begin + leading, offsets.end);
     }
     if (trailing > 0 && offsets.end >= trailing) {

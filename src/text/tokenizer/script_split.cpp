@@ -3,6 +3,7 @@
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
 
+#include "text/tokenizer/unicode.h"
 #include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
@@ -13,6 +14,8 @@ constexpr int kAnyScript = -1;
 int script_of(char32_t c) {
   if (c == ' ') return kAnyScript;
   if (c == 0x30FC) return USCRIPT_HAN;  // the prolonged sound mark
+  // The table that trained tokenizers is of Unicode 9.
+  if (c >= 0x80 && unicode::introduced_in(c) > 9) return kAnyScript;
   UErrorCode status = U_ZERO_ERROR;
   const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &status);
   if (U_FAILURE(status) != 0 || script == USCRIPT_UNKNOWN) return kAnyScript;

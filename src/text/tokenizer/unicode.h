@@ -7,9 +7,16 @@
 
 namespace mistral::text::unicode {
 
+// The category of characters of Unicode 15.1 and 16.0, which distributions' ICU may lack.
+[[nodiscard]] std::uint32_t newer_category_mask(char32_t c);
+
+// A U_GC_*_MASK, as of Unicode 16.0.
 [[nodiscard]] inline std::uint32_t category_mask(char32_t c) {
-  return U_GET_GC_MASK(static_cast<UChar32>(c));
+  const std::uint32_t mask = U_GET_GC_MASK(static_cast<UChar32>(c));
+  return mask != U_GC_CN_MASK ? mask : newer_category_mask(c);
 }
+// The version of Unicode that brought the character; 255 when ICU does not know it.
+[[nodiscard]] unsigned introduced_in(char32_t c);
 [[nodiscard]] inline bool is_letter(char32_t c) {
   if (c < 0x80) return (c | 0x20U) - 'a' < 26;
   return (category_mask(c) & U_GC_L_MASK) != 0;
@@ -18,21 +25,10 @@ namespace mistral::text::unicode {
   if (c < 0x80) return c - '0' < 10;
   return (category_mask(c) & U_GC_N_MASK) != 0;
 }
-[[nodiscard]] inline bool is_mark(char32_t c) {
-  return c >= 0x300 && (category_mask(c) & U_GC_M_MASK) != 0;
-}
-[[nodiscard]] inline bool is_nonspacing_mark(char32_t c) {
-  return c >= 0x300 && (category_mask(c) & U_GC_MN_MASK) != 0;
-}
 // The property White_Space.
 [[nodiscard]] inline bool is_space(char32_t c) {
   if (c < 0x80) return c == ' ' || c - 9 < 5;
   return u_isUWhiteSpace(static_cast<UChar32>(c)) != 0;
-}
-// Punctuation (P*), and for ASCII also the symbols.
-[[nodiscard]] inline bool is_punctuation(char32_t c) {
-  if (c < 0x80) return c > ' ' && c < 0x7F && !is_letter(c) && !is_number(c);
-  return (category_mask(c) & U_GC_P_MASK) != 0;
 }
 // \w of Unicode regular expressions (UTS #18).
 [[nodiscard]] inline bool is_word(char32_t c) {
@@ -43,6 +39,15 @@ namespace mistral::text::unicode {
   }
   return u_isUAlphabetic(static_cast<UChar32>(c)) != 0;
 }
+// The simple lower-case form.
+[[nodiscard]] char32_t to_lower(char32_t c);
+
+// Three properties as the libraries that trained tokenizers read them: from tables of Unicode 8
+// (punctuation, with ASCII symbols; non-spacing marks) and 9 (all marks).
+[[nodiscard]] bool is_punctuation(char32_t c);
+[[nodiscard]] bool is_nonspacing_mark(char32_t c);
+[[nodiscard]] bool is_mark(char32_t c);
+
 // The code points that BERT's tokenizers set apart as Chinese characters.
 [[nodiscard]] bool is_cjk_ideograph(char32_t c);
 

@@ -6,6 +6,7 @@
 #include <unicode/unorm2.h>
 
 #include "core/error.h"
+#include "text/tokenizer/unicode.h"
 #include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
@@ -25,6 +26,11 @@ const UNormalizer2* compatibility() {
   return instance;
 }
 
+// The library that trained tokenizers has the data of Unicode 11.
+bool is_covered(char32_t c) {
+  return c < 0x300 || unicode::introduced_in(c) < 12;
+}
+
 struct Item {
   char32_t character;
   int change;  // as in CharacterChange
@@ -42,8 +48,9 @@ std::vector<Item> decompose(std::string_view text, const UNormalizer2* data) {
         [](const Item& a, const Item& b) { return a.combining_class < b.combining_class; });
   };
   const auto push = [&](char32_t c, int change) {
-    const std::uint8_t combining_class =
-        c < 0x300 ? std::uint8_t{0} : u_getCombiningClass(static_cast<UChar32>(c));
+    const std::uint8_t combining_class = c < 0x300 || !is_covered(c)
+                                             ? std::uint8_t{0}
+                                             : u_getCombiningClass(static_cast<UChar32>(c));
     if (combining_class == 0) {
       sort_run();
       items.push_back({c, change, 0});
@@ -57,7 +64,7 @@ std::vector<Item> decompose(std::string_view text, const UNormalizer2* data) {
     text.remove_prefix(c.length);
     std::array<UChar, 64> units{};
     std::int32_t length = -1;
-    if (c.code_point >= 0xA0) {
+    if (c.code_point >= 0xA0 && is_covered(c.code_point)) {
       UErrorCode status = U_ZERO_ERROR;
       length = unorm2_getDecomposition(data, static_cast<UChar32>(c.code_point), units.data(),
                                        static_cast<std::int32_t>(units.size()), &status);
@@ -91,7 +98,7 @@ void compose(std::vector<Item>& items, const UNormalizer2* data) {
       const UChar32 composite =
           unorm2_composePair(data, static_cast<UChar32>(items[starter].character),
                              static_cast<UChar32>(item.character));
-      if (composite >= 0) {
+      if (composite >= 0 && is_covered(static_cast<char32_t>(composite))) {
         items[starter].character = static_cast<char32_t>(composite);
         items[starter].change += item.change - 1;
         continue;

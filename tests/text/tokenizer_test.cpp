@@ -1,0 +1,256 @@
+// Tokenizers over vocabularies made by hand: options, damaged input, large input.
+#include "text/tokenizer/tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "text/tokenizer/hf_tokenizer.h"
+
+namespace mistral::text {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Ids = std::vector<TokenId>;
+
+// Key-value pairs of a GGUF file made in memory.
+class Metadata {
+ public:
+  Metadata& add(std::string_view key, const char* text) {
+    return put(key, {formats::GgufType::kString, std::string_view(text)});
+  }
+  Metadata& add(std::string_view key, bool flag) {
+    return put(key, {formats::GgufType::kBool, flag});
+  }
+  Metadata& add(std::string_view key, std::int64_t number) {
+    return put(key, {formats::GgufType::kI32, number});
+  }
+  template <typename T>
+  Metadata& add(std::string_view key, formats::GgufType element, std::vector<T> values) {
+    return put(key, {formats::GgufType::kArray, formats::GgufArray{element, std::move(values)}});
+  }
+  Metadata& texts(std::string_view key, std::vector<std::string_view> values) {
+    return add(key, formats::GgufType::kString, std::move(values));
+  }
+  [[nodiscard]] const formats::GgufMetadata& get() const { return metadata_; }
+
+ private:
+  Metadata& put(std::string_view key, formats::GgufValue value) {
+    metadata_.add({key, std::move(value)});
+    return *this;
+  }
+  formats::GgufMetadata metadata_;
+};
+
+constexpr std::int64_t kNormal = 1;
+constexpr std::int64_t kUnknown = 2;
+constexpr std::int64_t kControl = 3;
+constexpr std::int64_t kUserDefined = 4;
+constexpr std::int64_t kByte = 6;
+
+// 0 <unk>  1 <s>  2 </s>  3 "▁"  4 a  5 b  6 ab  7 ▁ab  8 <0xC3>  9 <0xA9>  10 <tool>
+Metadata sentencepiece() {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "llama")
+      .texts("tokenizer.ggml.tokens",
+             {"<unk>", "<s>", "</s>", "▁", "a", "b", "ab", "▁ab", "<0xC3>", "<0xA9>", "<tool>"})
+      .add("tokenizer.ggml.scores", formats::GgufType::kF32,
+           std::vector<double>{0, 0, 0, -1, -2, -3, -4, -5, 0, 0, 0})
+      .add("tokenizer.ggml.token_type", formats::GgufType::kI32,
+           std::vector<std::int64_t>{kUnknown, kControl, kControl, kNormal, kNormal, kNormal,
+                                     kNormal, kNormal, kByte, kByte, kUserDefined});
+  return gguf;
+}
+
+TEST(GgufSentencePiece, MergesByScoreAndFallsBackToBytes) {
+  const auto tokenizer = load_gguf_tokenizer(sentencepiece().get());
+  EXPECT_THAT(tokenizer->encode("ab"), ElementsAre(1, 7));
+  EXPECT_THAT(tokenizer->encode("b", {.add_special = false}), ElementsAre(3, 5));
+  EXPECT_THAT(tokenizer->encode("aé"), ElementsAre(1, 3, 4, 8, 9));
+  EXPECT_THAT(tokenizer->encode("ü", {.add_special = false}), ElementsAre(3, 8, 0));
+  EXPECT_TRUE(tokenizer->adds_bos());
+  EXPECT_FALSE(tokenizer->adds_eos());
+  EXPECT_EQ(tokenizer->decode(Ids{1, 7, 3, 8, 9}, true), "ab é");
+  EXPECT_EQ(tokenizer->decode(Ids{1, 7}, false), "<s> ab");
+}
+
+TEST(GgufSentencePiece, HonoursTheFlagsOfTheFile) {
+  const auto tokenizer = load_gguf_tokenizer(sentencepiece()
+                                                 .add("tokenizer.ggml.add_space_prefix", false)
+                                                 .add("tokenizer.ggml.add_bos_token", false)
+                                                 .add("tokenizer.ggml.add_eos_token", true)
+                                                 .get());
+  EXPECT_THAT(tokenizer->encode("ab"), ElementsAre(6, 2));
+  EXPECT_EQ(tokenizer->decode(Ids{7}, false), " ab");
+}
+
+TEST(GgufSpecialTokens, AreFoundInTextOnlyWhenAsked) {
+  const auto tokenizer = load_gguf_tokenizer(sentencepiece().get());
+  EXPECT_THAT(tokenizer->encode("<s>a<tool>", {.add_special = false}), ElementsAre(1, 3, 4, 10));
+  // User-defined tokens are always found, control tokens only with parse_special.
+  const Ids plain = tokenizer->encode("</s><tool>", {.add_special = false, .parse_special = false});
+  EXPECT_EQ(plain.back(), 10);
+  EXPECT_THAT(plain, ::testing::Not(::testing::Contains(2)));
+  EXPECT_TRUE(tokenizer->is_special(1));
+  EXPECT_FALSE(tokenizer->is_special(10));
+}
+
+// 0-2 bytes of "aé", 3 "b", 4 "ab", 5 control
+Metadata byte_pairs() {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "gpt2")
+      .add("tokenizer.ggml.pre", "gpt-2")
+      .texts("tokenizer.ggml.tokens", {"a", "Ã", "©", "b", "ab", "<|im_end|>", "Ġ"})
+      .add(
+          "tokenizer.ggml.token_type", formats::GgufType::kI32,
+          std::vector<std::int64_t>{kNormal, kNormal, kNormal, kNormal, kNormal, kControl, kNormal})
+      .texts("tokenizer.ggml.merges", {"a b"});
+  return gguf;
+}
+
+TEST(GgufBytePairs, MergeByRankAndDecodeBytes) {
+  const auto tokenizer = load_gguf_tokenizer(byte_pairs().get());
+  EXPECT_THAT(tokenizer->encode("aba ab"), ElementsAre(4, 0, 6, 4));
+  EXPECT_THAT(tokenizer->encode("é<|im_end|>"), ElementsAre(1, 2, 5));
+  EXPECT_EQ(tokenizer->decode(Ids{4, 1, 2, 5}, true), "abé");
+  EXPECT_FALSE(tokenizer->bos());
+}
+
+TEST(GgufBytePairs, AnUnknownSplitRuleIsNotAnError) {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "gpt2")
+      .add("tokenizer.ggml.pre", "no such rule")
+      .texts("tokenizer.ggml.tokens", {"a", "b"})
+      .texts("tokenizer.ggml.merges", {});
+  EXPECT_THAT(load_gguf_tokenizer(gguf.get())->encode("ba"), ElementsAre(1, 0));
+}
+
+TEST(GgufBytePairs, MergesThroughTextsOutsideTheVocabularyEndAsBytes) {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "gpt2")
+      .add("tokenizer.ggml.pre", "gpt-2")
+      .texts("tokenizer.ggml.tokens", {"a", "b", "c", "abc"})
+      .texts("tokenizer.ggml.merges", {"a b", "ab c"});
+  const auto tokenizer = load_gguf_tokenizer(gguf.get());
+  EXPECT_THAT(tokenizer->encode("abcab"), ElementsAre(3, 0, 1));
+}
+
+TEST(GgufVocabulary, RepeatedTextsDoNotBreakLoading) {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "llama")
+      .texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "▁", "x", "x", ""});
+  const auto tokenizer = load_gguf_tokenizer(gguf.get());
+  EXPECT_EQ(tokenizer->vocab_size(), 7U);
+  EXPECT_THAT(tokenizer->encode("x"), ElementsAre(1, 3, 4));
+  EXPECT_EQ(tokenizer->token(5), "x");
+}
+
+TEST(GgufVocabulary, SaysWhatIsWrong) {
+  const auto message = [](const formats::GgufMetadata& gguf) -> std::string {
+    try {
+      static_cast<void>(load_gguf_tokenizer(gguf));
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  Metadata unknown;
+  unknown.add("tokenizer.ggml.model", "rwkv");
+  EXPECT_THAT(message(unknown.get()), HasSubstr("tokenizer.ggml.model"));
+  Metadata empty;
+  empty.add("tokenizer.ggml.model", "llama");
+  EXPECT_THAT(message(empty.get()), HasSubstr("tokenizer.ggml.tokens"));
+  Metadata short_scores;
+  short_scores.add("tokenizer.ggml.model", "llama")
+      .texts("tokenizer.ggml.tokens", {"a", "b"})
+      .add("tokenizer.ggml.scores", formats::GgufType::kF32, std::vector<double>{1});
+  EXPECT_THAT(message(short_scores.get()), HasSubstr("tokenizer.ggml.scores"));
+  Metadata no_merges;
+  no_merges.add("tokenizer.ggml.model", "gpt2").texts("tokenizer.ggml.tokens", {"a"});
+  EXPECT_THAT(message(no_merges.get()), HasSubstr("tokenizer.ggml.merges"));
+}
+
+TEST(Tokenizer, ReadsInvalidUtf8AsReplacementCharacters) {
+  const auto tokenizer = load_gguf_tokenizer(sentencepiece().get());
+  EXPECT_EQ(tokenizer->encode("a\xC3"), tokenizer->encode("a\xEF\xBF\xBD"));
+  EXPECT_EQ(tokenizer->encode("\xF0\x9F\x98 b"), tokenizer->encode("\xEF\xBF\xBD b"));
+  EXPECT_EQ(tokenizer->decode(Ids{8, 4}, false),
+            "\xEF\xBF\xBD"
+            "a");
+}
+
+TEST(Tokenizer, TimeIsNotQuadraticInTheText) {
+  // Squared, either text would take hours.
+  const std::string letters(1'000'000, 'a');
+  const std::string lines(300'000, '\n');
+  for (const auto& gguf : {sentencepiece(), byte_pairs()}) {
+    const auto tokenizer = load_gguf_tokenizer(gguf.get());
+    EXPECT_GE(tokenizer->encode(letters, {.add_special = false}).size(), letters.size() / 2);
+    static_cast<void>(tokenizer->encode(lines));
+  }
+}
+
+TEST(Detokenizer, NeverPrintsAPartOfACharacter) {
+  const auto tokenizer = load_gguf_tokenizer(sentencepiece().get());
+  Detokenizer detokenizer(*tokenizer, true);
+  EXPECT_EQ(detokenizer.push(1), "");
+  EXPECT_EQ(detokenizer.push(7), "ab");
+  EXPECT_EQ(detokenizer.push(8), "");
+  EXPECT_EQ(detokenizer.push(9), "é");
+  EXPECT_EQ(detokenizer.push(8), "");
+  EXPECT_EQ(detokenizer.push(4),
+            "\xEF\xBF\xBD"
+            "a");
+  EXPECT_EQ(detokenizer.push(8), "");
+  EXPECT_EQ(detokenizer.finish(), "\xEF\xBF\xBD");
+}
+
+std::string json_error(std::string_view json) {
+  try {
+    static_cast<void>(HfTokenizer::parse(json));
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(TokenizerJsonErrors, NameTheEntry) {
+  EXPECT_THAT(json_error("{"), HasSubstr("not JSON"));
+  EXPECT_THAT(json_error("{}"), HasSubstr("model: missing"));
+  EXPECT_THAT(json_error(R"({"model":{"type":"BPE","vocab":{"a":0},"merges":["a b"]}})"),
+              HasSubstr("model.merges[0]"));
+  EXPECT_THAT(json_error(R"({"model":{"type":"BPE","vocab":{"a":9000000},"merges":[]}})"),
+              HasSubstr("model.vocab"));
+  EXPECT_THAT(json_error(R"({"model":{"type":"BPE","vocab":{"a":-1},"merges":[]}})"),
+              HasSubstr("model.vocab"));
+  EXPECT_THAT(json_error(R"({"model":{"type":"BPE","vocab":[["a"]],"merges":[]}})"),
+              HasSubstr("model.vocab"));
+  EXPECT_THAT(json_error(R"({"model":{"type":"Magic","vocab":{},"merges":[]}})"),
+              HasSubstr("Magic"));
+  EXPECT_THAT(json_error(R"({"model":{"type":"WordLevel","vocab":{"a":0}},
+                             "pre_tokenizer":{"type":"Split","pattern":{"Regex":"("},
+                                              "behavior":"Isolated"}})"),
+              HasSubstr("pre_tokenizer.pattern"));
+  EXPECT_THAT(json_error(R"({"model":{"type":"WordLevel","vocab":{"a":0}},
+                             "decoder":{"type":"Sequence","decoders":[{"type":"Nope"}]}})"),
+              HasSubstr("decoder.decoders[0]"));
+  std::string deep(100'000, '[');
+  EXPECT_THAT(json_error(R"({"x":)" + deep), HasSubstr("nested deeper"));
+}
+
+TEST(TokenizerJson, CanLeaveSpecialTokensInTheTextAlone) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"BPE","vocab":{"<":0,"s":1,">":2,"x":3},"merges":[]},
+          "added_tokens":[{"id":4,"content":"<s>","special":true},
+                          {"id":5,"content":"xx","special":false,"normalized":false}]})");
+  EXPECT_THAT(tokenizer->encode("<s>xx"), ElementsAre(4, 5));
+  EXPECT_THAT(tokenizer->encode("<s>xx", {.parse_special = false}), ElementsAre(0, 1, 2, 5));
+  EXPECT_EQ(tokenizer->vocab_size(), 6U);
+  EXPECT_TRUE(tokenizer->is_special(4));
+  EXPECT_FALSE(tokenizer->is_special(5));
+  EXPECT_EQ(tokenizer->token(99), "");
+}
+
+}  // namespace
+}  // namespace mistral::text
