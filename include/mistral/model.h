@@ -6,6 +6,7 @@
 //     return true;                     // false cancels
 //   });
 //
+// The library writes warnings and errors to standard error, and nothing to standard output.
 // All members are thread safe; requests of several threads run together in one batch. Failures
 // are thrown as mistral::Exception with one line that says what failed, where, and what to do.
 #pragma once

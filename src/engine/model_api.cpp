@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/thread_pool.h"
 #include "engine/chat.h"
 #include "engine/engine.h"
@@ -28,6 +29,15 @@ auto translate(Work work) {
   } catch (const std::filesystem::filesystem_error& error) {
     throw Exception(error.what());
   }
+}
+
+// Programs that use the library own their standard output and want to hear of problems only.
+void quiet_log() {
+  static const bool done = [] {
+    log::set_level("warn");
+    return true;
+  }();
+  (void)done;
 }
 
 models::ComputeDType dtype_of(const std::string& name) {
@@ -158,7 +168,10 @@ Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
 Model Model::load(const ModelOptions& options) {
-  return translate([&] { return Model(std::make_unique<Impl>(options)); });
+  return translate([&] {
+    quiet_log();
+    return Model(std::make_unique<Impl>(options));
+  });
 }
 
 const ModelInfo& Model::info() const {

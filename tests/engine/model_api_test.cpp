@@ -1,0 +1,201 @@
+// The public C++ API over whole models: golden/text/*.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "core/json.h"
+#include "formats/safetensors.h"
+#include "golden_dir.h"
+#include "mistral/model.h"
+
+namespace mistral {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Folders with a model of this program's formats. Architectures that are not read are the concern
+// of the tests of models.
+std::vector<fs::path> model_folders() {
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::directory_iterator(test::golden_dir() / "text")) {
+    const fs::path& folder = entry.path();
+    const std::string name = folder.filename().string();
+    if (fs::exists(folder / "text.json") && name.starts_with("llama-")) folders.push_back(folder);
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+Json text_of(const fs::path& folder) {
+  std::ifstream file(folder / "text.json");
+  return Json::parse(file);
+}
+
+std::vector<Message> messages_of(const Json& golden) {
+  std::vector<Message> messages;
+  for (const Json& message : golden.at("chat").at("messages")) {
+    messages.push_back(
+        {message.at("role").get<std::string>(), message.at("content").get<std::string>()});
+  }
+  return messages;
+}
+
+ModelOptions options_for(const fs::path& folder) {
+  return {.path = folder.string(), .threads = 2, .context_length = 256, .kv_cache_tokens = 4096};
+}
+
+std::vector<TokenId> ids_of(const fs::path& folder, const std::string& name) {
+  const auto file = formats::SafetensorsFile::open({folder / "expected.safetensors"});
+  const std::span<const std::byte> data = file->require(name).view.data;
+  std::vector<std::int64_t> wide(data.size() / sizeof(std::int64_t));
+  std::memcpy(wide.data(), data.data(), data.size());
+  return {wide.begin(), wide.end()};
+}
+
+// Decoders with byte fallback replace all bytes of a broken run, which a stream cannot know in
+// time.
+bool decodes_byte_by_byte(const fs::path& folder) {
+  std::ifstream file(folder / "tokenizer.json");
+  return Json::parse(file).at("decoder").at("type") == "ByteLevel";
+}
+
+TEST(ModelApi, GoldenAnswers) {
+  const std::vector<fs::path> folders = model_folders();
+  ASSERT_FALSE(folders.empty());
+  int texts = 0;
+  for (const fs::path& folder : folders) {
+    SCOPED_TRACE(folder.filename().string());
+    const Json golden = text_of(folder);
+    Model model = Model::load(options_for(folder));
+    EXPECT_TRUE(model.info().has_chat_template);
+    EXPECT_GT(model.info().parameters, 0);
+
+    SamplingParams greedy;
+    greedy.ignore_eos = true;
+    greedy.max_tokens = 16;
+    const auto prompt = golden.at("prompt").get<std::string>();
+    EXPECT_EQ(model.tokenize(prompt), ids_of(folder, "input_ids"));
+    std::string streamed;
+    const Response completed = model.complete(prompt, greedy, [&](const Chunk& chunk) {
+      streamed += chunk.text;
+      return true;
+    });
+    EXPECT_EQ(completed.tokens, ids_of(folder, "greedy_ids"));
+    EXPECT_EQ(completed.text, streamed);
+    if (decodes_byte_by_byte(folder)) {
+      EXPECT_EQ(completed.text, golden.at("greedy_text").get<std::string>());
+      ++texts;
+    }
+    EXPECT_EQ(completed.finish_reason, FinishReason::kLength);
+    EXPECT_EQ(model.complete(model.tokenize(prompt), greedy).tokens, completed.tokens);
+
+    greedy.max_tokens = 8;
+    const Response chatted = model.chat(messages_of(golden), greedy);
+    EXPECT_EQ(chatted.tokens, golden.at("chat").at("greedy_ids").get<std::vector<TokenId>>());
+    EXPECT_EQ(chatted.usage.prompt_tokens,
+              static_cast<std::int64_t>(golden.at("chat").at("ids").size()));
+  }
+  EXPECT_GT(texts, 0);
+}
+
+TEST(ModelApi, ManyThreadsGetTheAnswersOfOne) {
+  const fs::path folder = model_folders().at(0);
+  const Json golden = text_of(folder);
+  ModelOptions options = options_for(folder);
+  options.kv_cache_tokens = 512;  // too few for all at once
+  options.prefill_chunk = 16;
+  Model model = Model::load(options);
+  SamplingParams greedy;
+  greedy.ignore_eos = true;
+  greedy.max_tokens = 8;
+  const auto expected = golden.at("chat").at("greedy_ids").get<std::vector<TokenId>>();
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 8; ++client) {
+    clients.emplace_back([&] {
+      for (int i = 0; i < 3; ++i) {
+        if (model.chat(messages_of(golden), greedy).tokens != expected) ++wrong;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(ModelApi, CallbacksCancel) {
+  const fs::path folder = model_folders().at(0);
+  ModelOptions options = options_for(folder);
+  options.context_length = 100'000;  // long enough to be still running when it is cancelled
+  options.kv_cache_tokens = 100'000;
+  Model model = Model::load(options);
+  SamplingParams endless;
+  endless.ignore_eos = true;
+  int chunks = 0;
+  const Response response =
+      model.complete("Some letter", endless, [&](const Chunk&) { return ++chunks < 3; });
+  EXPECT_EQ(response.finish_reason, FinishReason::kCancelled);
+  EXPECT_EQ(chunks, 3);
+  struct Mine {};
+  EXPECT_THROW(
+      (void)model.complete("Some letter", endless, [](const Chunk&) -> bool { throw Mine(); }),
+      Mine);
+  endless.max_tokens = 2;
+  EXPECT_EQ(model.complete("Some letter", endless).tokens.size(), 2U);
+}
+
+TEST(ModelApi, FailuresAreExceptionsThatNameTheirCause) {
+  const fs::path folder = model_folders().at(0);
+  const auto failure = [](const auto& work) {
+    try {
+      work();
+    } catch (const Exception& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(failure([] { (void)Model::load({.path = "/no/such/model"}); }).find("/no/such/model"),
+            std::string::npos);
+  ModelOptions options = options_for(folder);
+  options.dtype = "f99";
+  EXPECT_NE(failure([&] { (void)Model::load(options); }).find("f99"), std::string::npos);
+  options = options_for(folder);
+  options.kv_block_size = 7;
+  EXPECT_NE(failure([&] { (void)Model::load(options); }).find("kv_block_size"), std::string::npos);
+  options = options_for(folder);
+  options.max_sequences = 0;
+  EXPECT_NE(failure([&] { (void)Model::load(options); }).find("max_sequences"), std::string::npos);
+  options.max_sequences = 1;
+  options.threads = -1;
+  EXPECT_NE(failure([&] { (void)Model::load(options); }).find("threads"), std::string::npos);
+
+  Model model = Model::load(options_for(folder));
+  EXPECT_NE(failure([&] { (void)model.complete(std::vector<TokenId>{}); }).find("prompt"),
+            std::string::npos);
+  EXPECT_NE(failure([&] { (void)model.chat({}); }).find("messages"), std::string::npos);
+  SamplingParams bad;
+  bad.max_tokens = 0;
+  EXPECT_NE(failure([&] { (void)model.complete("x", bad); }).find("max_tokens"), std::string::npos);
+}
+
+TEST(ModelApi, TextGoesToTokensAndBack) {
+  const fs::path folder = model_folders().at(0);
+  Model model = Model::load(options_for(folder));
+  const std::string text = "Some slow letter, café!";
+  EXPECT_EQ(model.detokenize(model.tokenize(text, /*add_special=*/false)), text);
+}
+
+TEST(ModelApi, ReasonsHaveNames) {
+  EXPECT_STREQ(to_string(FinishReason::kStop), "stop");
+  EXPECT_STREQ(to_string(FinishReason::kLength), "length");
+  EXPECT_STREQ(to_string(FinishReason::kCancelled), "canceled");
+  EXPECT_STREQ(to_string(FinishReason::kError), "error");
+}
+
+}  // namespace
+}  // namespace mistral
