@@ -1,8 +1,8 @@
 #include "core/page_buffer.h"
 
-#include <sys/mman.h>
-
 #include <utility>
+
+#include <sys/mman.h>
 
 #include "core/error.h"
 

@@ -13,7 +13,7 @@ namespace mistral::models {
 
 struct Description {
   std::string name;
-  std::string kind;                    // "gguf" or "folder"
+  std::string kind;  // "gguf" or "folder"
   const TextFamily* family = nullptr;
   nn::DecoderSpec spec;
   std::shared_ptr<const formats::WeightSource> weights;

@@ -17,7 +17,8 @@
 
 namespace mistral::models {
 
-// config.json of a Hugging Face folder, or an object inside it. Keys that hold null count as absent.
+// config.json of a Hugging Face folder, or an object inside it. Keys that hold null count as
+// absent.
 class Config {
  public:
   // Throws Error (kNotFound, kInvalidFile).
@@ -33,7 +34,8 @@ class Config {
   [[nodiscard]] std::optional<std::string> string(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;  // empty when absent
   [[nodiscard]] std::optional<Config> object(std::string_view key) const;
-  // A list of objects that each pair a name with a text, in order; none when the value is not a list.
+  // A list of objects that each pair a name with a text, in order; none when the value is not a
+  // list.
   [[nodiscard]] std::optional<std::vector<std::pair<std::string, std::string>>> named_strings(
       std::string_view key, std::string_view name_key, std::string_view text_key) const;
   // An integer or a list of integers.

@@ -30,7 +30,7 @@ struct ModelFacts {
   std::uint64_t weight_bytes = 0;
   std::vector<TypeCount> types;
   bool has_chat_template = false;
-  std::string tokenizer;     // "gpt2 (49152 tokens)", or why there is none
+  std::string tokenizer;  // "gpt2 (49152 tokens)", or why there is none
 };
 
 // Throws the errors that load() would throw for the same path.

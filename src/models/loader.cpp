@@ -16,10 +16,14 @@ constexpr std::int64_t kFallbackCacheBytes = std::int64_t{1} << 30;
 
 DType storage_type(ComputeDType dtype) {
   switch (dtype) {
-    case ComputeDType::kF32: return DType::kF32;
-    case ComputeDType::kF16: return DType::kF16;
-    case ComputeDType::kBF16: return DType::kBF16;
-    case ComputeDType::kAuto: break;
+    case ComputeDType::kF32:
+      return DType::kF32;
+    case ComputeDType::kF16:
+      return DType::kF16;
+    case ComputeDType::kBF16:
+      return DType::kBF16;
+    case ComputeDType::kAuto:
+      break;
   }
   return DType::kCount;
 }
@@ -59,7 +63,8 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   const std::int64_t trained = description.spec.context_length;
   const std::int64_t context = options.context_length > 0 ? options.context_length : trained;
   if (context > trained) {
-    log::warn("a context of {} tokens is beyond the {} that the model was made for", context, trained);
+    log::warn("a context of {} tokens is beyond the {} that the model was made for", context,
+              trained);
   }
   if (context > std::int64_t{1} << 28) {
     throw make_error(ErrorKind::kInvalidArgument, "a context of {} tokens is too long", context);

@@ -23,8 +23,8 @@ enum class ComputeDType { kAuto, kF32, kF16, kBF16 };  // storage of unquantised
 // Where a model lies. Found from what the user typed by locate().
 struct ModelPath {
   enum class Kind { kGguf, kFolder } kind = Kind::kGguf;
-  std::filesystem::path folder;               // of config.json, tokenizer.json, …
-  std::vector<std::filesystem::path> files;   // GGUF shards; empty for a folder
+  std::filesystem::path folder;              // of config.json, tokenizer.json, …
+  std::vector<std::filesystem::path> files;  // GGUF shards; empty for a folder
 };
 
 // `path` is a .gguf file, or a folder that holds config.json (Hugging Face) or exactly one GGUF
@@ -37,26 +37,26 @@ struct ModelPath {
 
 struct LoadOptions {
   ComputeDType dtype = ComputeDType::kAuto;
-  std::int64_t context_length = 0;    // 0: the model's own
-  std::int64_t kv_cache_tokens = 0;   // 0: kv_cache_bytes
-  std::int64_t kv_cache_bytes = 0;    // 0: a quarter of the free memory
-  std::int32_t kv_block_size = 32;    // 8, 16 or 32
+  std::int64_t context_length = 0;   // 0: the model's own
+  std::int64_t kv_cache_tokens = 0;  // 0: kv_cache_bytes
+  std::int64_t kv_cache_bytes = 0;   // 0: a quarter of the free memory
+  std::int32_t kv_block_size = 32;   // 8, 16 or 32
   std::int32_t max_batch_rows = 512;
-  ProgressCallback on_progress;       // bytes of weights
+  ProgressCallback on_progress;  // bytes of weights
 };
 
 struct LoadedModel {
   std::string name;
   std::string architecture;
   std::int64_t parameters = 0;
-  std::unique_ptr<ops::Backend> backend;               // runs the model, so it outlives it
+  std::unique_ptr<ops::Backend> backend;  // runs the model, so it outlives it
   std::unique_ptr<nn::SequenceModel> model;
-  std::unique_ptr<text::Tokenizer> tokenizer;          // null when the folder has none
-  std::string tokenizer_problem;                       // why it is null
-  std::optional<text::ChatTemplate> chat_template;     // none: the model completes text only
-  std::string chat_template_problem;                   // why a template that is there is not usable
-  std::vector<TokenId> end_tokens;                     // all that end an answer
-  SamplingParams default_sampling;                     // generation_config.json; unset fields: none
+  std::unique_ptr<text::Tokenizer> tokenizer;       // null when the folder has none
+  std::string tokenizer_problem;                    // why it is null
+  std::optional<text::ChatTemplate> chat_template;  // none: the model completes text only
+  std::string chat_template_problem;                // why a template that is there is not usable
+  std::vector<TokenId> end_tokens;                  // all that end an answer
+  SamplingParams default_sampling;                  // generation_config.json; unset fields: none
 };
 
 // Loads weights on all threads of `pool`, which the model keeps using and which must outlive it.

@@ -22,7 +22,8 @@ bool is_later_shard(const fs::path& path) {
   const std::size_t of = stem.rfind("-of-");
   if (of == std::string::npos || of < 6 || stem[of - 6] != '-') return false;
   const std::string number = stem.substr(of - 5, 5);
-  return std::all_of(number.begin(), number.end(), [](unsigned char c) { return std::isdigit(c); }) &&
+  return std::all_of(number.begin(), number.end(),
+                     [](unsigned char c) { return std::isdigit(c); }) &&
          number != "00001";
 }
 
@@ -87,8 +88,10 @@ ModelPath locate_plain(const fs::path& folder) {
                      "{}: expected a model folder with config.json, found a file", folder.string());
   }
   if (!fs::exists(folder / "config.json")) {
-    throw make_error(ErrorKind::kNotFound, "{}: no config.json in this folder; expected a Hugging "
-                     "Face model folder", folder.string());
+    throw make_error(ErrorKind::kNotFound,
+                     "{}: no config.json in this folder; expected a Hugging "
+                     "Face model folder",
+                     folder.string());
   }
   return {ModelPath::Kind::kFolder, folder, {}};
 }

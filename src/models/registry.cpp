@@ -9,7 +9,7 @@ namespace {
 
 constexpr const TextFamily* kFamilies[] = {&kGemma3, &kLlama, &kQwen2};
 
-std::string known(std::span<const std::string_view> TextFamily::* member) {
+std::string known(std::span<const std::string_view> TextFamily::*member) {
   std::vector<std::string_view> names;
   for (const TextFamily* family : kFamilies) {
     names.insert(names.end(), (family->*member).begin(), (family->*member).end());
@@ -17,7 +17,7 @@ std::string known(std::span<const std::string_view> TextFamily::* member) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-const TextFamily* find(std::span<const std::string_view> TextFamily::* member,
+const TextFamily* find(std::span<const std::string_view> TextFamily::*member,
                        std::string_view name) {
   for (const TextFamily* family : kFamilies) {
     const auto names = family->*member;
@@ -28,7 +28,9 @@ const TextFamily* find(std::span<const std::string_view> TextFamily::* member,
 
 }  // namespace
 
-std::span<const TextFamily* const> text_families() { return kFamilies; }
+std::span<const TextFamily* const> text_families() {
+  return kFamilies;
+}
 
 const TextFamily& family_of(const Config& config) {
   const std::vector<std::string> names = config.strings("architectures");

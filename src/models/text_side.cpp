@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 
 // Tokens that end an answer in the chat formats of common models, when they are special tokens of
 // the vocabulary.
-constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|eom_id|>",
-                                          "<|end|>",    "<|endoftext|>"};
+constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<end_of_turn>", "<|eot_id|>",
+                                          "<|eom_id|>", "<|end|>",       "<|endoftext|>"};
 
 void add_end_token(std::vector<TokenId>& ends, std::optional<std::int64_t> id) {
   if (!id || *id < 0 || *id > std::numeric_limits<TokenId>::max()) return;
@@ -34,7 +34,8 @@ std::string read_text(const fs::path& file) {
 // The template of a folder: chat_template.jinja, chat_template.json, or tokenizer_config.json (a
 // text, or a list of named ones of which "default" counts).
 std::optional<std::string> folder_template(const fs::path& folder) {
-  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file)) return read_text(file);
+  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file))
+    return read_text(file);
   for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
     if (!fs::exists(folder / name)) continue;
     const Config config = Config::read(folder / name);
@@ -74,7 +75,8 @@ void load_tokenizer(const ModelPath& path, const Description& description, Loade
     } else if (const fs::path file = path.folder / "tokenizer.json"; fs::exists(file)) {
       model.tokenizer = text::load_tokenizer_json(file);
     } else {
-      model.tokenizer_problem = fmt::format("{}: no tokenizer.json in this folder", path.folder.string());
+      model.tokenizer_problem =
+          fmt::format("{}: no tokenizer.json in this folder", path.folder.string());
     }
   } catch (const Error& error) {
     model.tokenizer_problem = error.what();
@@ -102,8 +104,7 @@ void load_end_tokens(const ModelPath& path, const Description& description, Load
       add_end_token(model.end_tokens, id);
     }
   }
-  std::erase_if(model.end_tokens,
-                [&](TokenId id) { return id >= description.spec.vocab_size; });
+  std::erase_if(model.end_tokens, [&](TokenId id) { return id >= description.spec.vocab_size; });
 }
 
 // generation_config.json; its values count only where it says that the model samples.

@@ -26,9 +26,9 @@ struct BatchSequence {
 };
 
 struct Batch {
-  std::vector<TokenId> tokens;             // [rows]
+  std::vector<TokenId> tokens;  // [rows]
   std::vector<BatchSequence> sequences;
-  std::vector<std::int32_t> logit_rows;    // rows whose logits are wanted, rising
+  std::vector<std::int32_t> logit_rows;  // rows whose logits are wanted, rising
 
   [[nodiscard]] std::int32_t rows() const { return static_cast<std::int32_t>(tokens.size()); }
   void clear() {

@@ -85,7 +85,8 @@ Decoder::Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend
   branch_ = PageBuffer(float_bytes(rows, spec_.hidden_size));
   query_ = PageBuffer(float_bytes(rows, query_size));
   key_ = PageBuffer(float_bytes(rows, static_cast<std::int64_t>(spec_.kv_heads) * spec_.head_dim));
-  value_ = PageBuffer(float_bytes(rows, static_cast<std::int64_t>(spec_.kv_heads) * spec_.value_dim));
+  value_ =
+      PageBuffer(float_bytes(rows, static_cast<std::int64_t>(spec_.kv_heads) * spec_.value_dim));
   normed_ = ActivationBuffer(rows, spec_.hidden_size, normed_forms);
   attended_ = ActivationBuffer(rows, value_size, attended_forms);
   gated_ = ActivationBuffer(rows, spec_.intermediate_size, gated_forms);
@@ -96,7 +97,8 @@ void Decoder::prepare_sequences(const Batch& batch) {
   for (std::size_t g = 0; g < sequences_.size(); ++g) {
     sequences_[g].clear();
     for (const BatchSequence& s : batch.sequences) {
-      sequences_[g].push_back({s.first_row, s.row_count, s.first_position, s.block_tables[g].data()});
+      sequences_[g].push_back(
+          {s.first_row, s.row_count, s.first_position, s.block_tables[g].data()});
     }
   }
   for (RopeRows& rope : ropes_) {
@@ -176,7 +178,8 @@ void Decoder::compute_logits(const Batch& batch, ops::Rows hidden, std::span<flo
   const ops::Activations normed = normed_.view(count, weights_.head.input_form());
   backend_.norm(weights_.final_norm.params(), hidden.slice(0, count), normed);
   const ops::Rows out{logits.data(), count, spec_.vocab_size, spec_.vocab_size};
-  const ops::LinearOutput head{weights_.head.weight.get(), weights_.head.bias_data(), out, 1.0F, false};
+  const ops::LinearOutput head{weights_.head.weight.get(), weights_.head.bias_data(), out, 1.0F,
+                               false};
   backend_.linear(normed, {&head, 1});
   if (spec_.logit_softcap > 0) backend_.softcap(static_cast<float>(spec_.logit_softcap), out);
 }

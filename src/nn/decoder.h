@@ -43,7 +43,7 @@ struct DecoderWeights {
 [[nodiscard]] DecoderWeights load_weights(DecoderSpec& spec, WeightLoader& loader);
 
 struct DecoderOptions {
-  std::int32_t context_length = 0;   // most positions of a sequence
+  std::int32_t context_length = 0;  // most positions of a sequence
   std::int32_t max_batch_rows = 512;
   std::int32_t block_size = 32;
   std::int64_t cache_bytes = 0;
@@ -62,7 +62,9 @@ class Decoder final : public SequenceModel {
   [[nodiscard]] std::int32_t context_length() const override { return options_.context_length; }
   [[nodiscard]] std::int32_t max_batch_rows() const override { return options_.max_batch_rows; }
   [[nodiscard]] std::int32_t block_size() const override { return options_.block_size; }
-  [[nodiscard]] std::span<const CacheGroup> cache_groups() const override { return cache_.groups(); }
+  [[nodiscard]] std::span<const CacheGroup> cache_groups() const override {
+    return cache_.groups();
+  }
   [[nodiscard]] std::int64_t cache_bytes() const override { return cache_.bytes(); }
 
   void forward(const Batch& batch, std::span<float> logits) override;
@@ -99,8 +101,8 @@ class Decoder final : public SequenceModel {
   KvCache cache_;
   std::vector<RopeRows> ropes_;
 
-  PageBuffer hidden_;     // the residual stream
-  PageBuffer branch_;     // output of a block before its norm
+  PageBuffer hidden_;  // the residual stream
+  PageBuffer branch_;  // output of a block before its norm
   PageBuffer query_;
   PageBuffer key_;
   PageBuffer value_;

@@ -34,17 +34,17 @@ struct TensorNames {
   std::string gate;
   std::string up;
   std::string down;
-  std::string post_ffn_norm;        // on the MLP's output, before the residual
+  std::string post_ffn_norm;  // on the MLP's output, before the residual
 };
 
 struct DecoderSpec {
-  std::int64_t vocab_size = 0;      // 0: as many as the embedding has rows
+  std::int64_t vocab_size = 0;  // 0: as many as the embedding has rows
   std::int64_t hidden_size = 0;
   std::int64_t intermediate_size = 0;
   std::int32_t heads = 0;
   std::int32_t kv_heads = 0;
-  std::int32_t head_dim = 0;        // of queries and keys
-  std::int32_t value_dim = 0;       // of values
+  std::int32_t head_dim = 0;   // of queries and keys
+  std::int32_t value_dim = 0;  // of values
   std::int32_t context_length = 0;
 
   std::vector<RopeSpec> ropes;
@@ -54,8 +54,8 @@ struct DecoderSpec {
   double norm_epsilon = 1e-6;
   float norm_weight_offset = 0.0F;  // added to stored norm weights (1 for gemma's folders)
   ops::Activation activation = ops::Activation::kSilu;
-  double attention_scale = 0;       // multiplies the scores
-  double attention_softcap = 0;     // 0: none
+  double attention_scale = 0;    // multiplies the scores
+  double attention_softcap = 0;  // 0: none
   double logit_softcap = 0;
   double embedding_scale = 1;
 

@@ -10,7 +10,8 @@ class Reader {
  public:
   Reader(const DecoderSpec& spec, WeightLoader& loader) : spec_(spec), loader_(loader) {}
 
-  Linear linear(const std::string& name, std::int64_t out, std::int64_t in, DecoderSpec::Bias bias) {
+  Linear linear(const std::string& name, std::int64_t out, std::int64_t in,
+                DecoderSpec::Bias bias) {
     Linear result;
     result.weight = loader_.matrix(name + ".weight", out, in);
     const std::string bias_name = name + ".bias";
@@ -54,9 +55,9 @@ DecoderWeights load_weights(DecoderSpec& spec, WeightLoader& loader) {
   const bool tied =
       spec.tied_head == DecoderSpec::Tied::kYes ||
       (spec.tied_head == DecoderSpec::Tied::kOptional && !loader.has(names.head + ".weight"));
-  weights.head = tied ? weights.embedding
-                      : reader.linear(names.head, spec.vocab_size, spec.hidden_size,
-                                      DecoderSpec::Bias::kNo);
+  weights.head =
+      tied ? weights.embedding
+           : reader.linear(names.head, spec.vocab_size, spec.hidden_size, DecoderSpec::Bias::kNo);
   weights.final_norm = reader.norm(names.final_norm, spec.hidden_size);
 
   const std::int64_t query_size = static_cast<std::int64_t>(spec.heads) * spec.head_dim;
@@ -76,9 +77,12 @@ DecoderWeights load_weights(DecoderSpec& spec, WeightLoader& loader) {
     layer.key_norm = reader.norm(name(names.key_norm), spec.head_dim);
     layer.post_attention_norm = reader.norm(name(names.post_attention_norm), spec.hidden_size);
     layer.ffn_norm = reader.norm(name(names.ffn_norm), spec.hidden_size);
-    layer.gate = reader.linear(name(names.gate), spec.intermediate_size, spec.hidden_size, spec.mlp_bias);
-    layer.up = reader.linear(name(names.up), spec.intermediate_size, spec.hidden_size, spec.mlp_bias);
-    layer.down = reader.linear(name(names.down), spec.hidden_size, spec.intermediate_size, spec.mlp_bias);
+    layer.gate =
+        reader.linear(name(names.gate), spec.intermediate_size, spec.hidden_size, spec.mlp_bias);
+    layer.up =
+        reader.linear(name(names.up), spec.intermediate_size, spec.hidden_size, spec.mlp_bias);
+    layer.down =
+        reader.linear(name(names.down), spec.hidden_size, spec.intermediate_size, spec.mlp_bias);
     layer.post_ffn_norm = reader.norm(name(names.post_ffn_norm), spec.hidden_size);
     weights.layers.push_back(std::move(layer));
   }

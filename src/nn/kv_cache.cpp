@@ -31,7 +31,8 @@ KvCache::KvCache(const DecoderSpec& spec, std::int32_t block_size, std::int64_t 
   std::vector<std::size_t> group_of;
   groups_ = make_groups(spec, block_size, group_of);
   for (const CacheGroup& group : groups_) {
-    memory_.emplace_back(static_cast<std::size_t>(bytes / group.bytes_per_block * group.bytes_per_block));
+    memory_.emplace_back(
+        static_cast<std::size_t>(bytes / group.bytes_per_block * group.bytes_per_block));
   }
   std::vector<std::int64_t> next(groups_.size(), 0);
   for (const std::size_t g : group_of) {

@@ -54,7 +54,8 @@ std::vector<double> RopeSpec::inverse_frequencies(std::int32_t regime) const {
     const double dim = rotary_dim;
     double effective_base = base;
     if (regime > 0) {
-      effective_base *= std::pow(factor * regime / original_positions - (factor - 1), dim / (dim - 2));
+      effective_base *=
+          std::pow(factor * regime / original_positions - (factor - 1), dim / (dim - 2));
     }
     for (int i = 0; i < rotary_dim / 2; ++i) {
       double frequency = std::pow(effective_base, -2.0 * i / dim);

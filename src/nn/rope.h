@@ -18,17 +18,17 @@ enum class RopeScaling {
 };
 
 struct RopeSpec {
-  std::int32_t rotary_dim = 0;    // leading dims of a head that rotate; even
-  bool interleaved = false;       // pairs (2i, 2i+1), as llama's GGUF files; else halves
+  std::int32_t rotary_dim = 0;  // leading dims of a head that rotate; even
+  bool interleaved = false;     // pairs (2i, 2i+1), as llama's GGUF files; else halves
   double base = 10000.0;
   RopeScaling scaling = RopeScaling::kNone;
   double factor = 1.0;
   double original_positions = 0;  // dynamic, yarn, llama3
   double low_freq_factor = 1.0;   // llama3
   double high_freq_factor = 4.0;
-  double beta_fast = 32.0;        // yarn
+  double beta_fast = 32.0;  // yarn
   double beta_slow = 1.0;
-  double attention_factor = 1.0;  // multiplies cos and sin
+  double attention_factor = 1.0;          // multiplies cos and sin
   std::vector<float> frequency_divisors;  // [rotary_dim / 2] or empty: divide each frequency
 
   // The sequence length that decides on frequencies, reduced to what makes a difference: 0 when
@@ -58,10 +58,10 @@ class RopeRows {
              float* sin) const;
 
   RopeSpec spec_;
-  std::vector<double> base_frequencies_;     // of regime 0
-  std::vector<float> base_cos_;              // by position, grown as positions are asked for
+  std::vector<double> base_frequencies_;  // of regime 0
+  std::vector<float> base_cos_;           // by position, grown as positions are asked for
   std::vector<float> base_sin_;
-  std::int32_t regime_ = 0;                  // the last other regime and its frequencies
+  std::int32_t regime_ = 0;  // the last other regime and its frequencies
   std::vector<double> frequencies_;
   std::vector<float> cos_;
   std::vector<float> sin_;

@@ -50,7 +50,8 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name,
   const bool computable = tensor.view.dtype == DType::kF32 || tensor.view.dtype == DType::kF16 ||
                           tensor.view.dtype == DType::kBF16;
   DType storage = DType::kCount;
-  if (plain) storage = storage_ != DType::kCount ? storage_ : computable ? DType::kCount : DType::kF32;
+  if (plain)
+    storage = storage_ != DType::kCount ? storage_ : computable ? DType::kCount : DType::kF32;
   auto weight = backend_->pack(tensor.view, storage, [&](std::span<const std::byte> done) {
     formats::TensorInfo part = tensor;
     part.view.data = done;

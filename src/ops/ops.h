@@ -1,9 +1,9 @@
 // The whole vocabulary of operations that a model is made of. Declared once; `reference/` is the
 // slow, obvious version that tests compare with, `cpu/` the fast one.
 //
-// Rows are tokens: every op works on the ragged rows of one step. Determinism: what an op writes for
-// a row depends only on that row's own problem (its values, its position, its sequence), bit for
-// bit; never on the other rows, on how rows are split over calls, or on the number of threads.
+// Rows are tokens: every op works on the ragged rows of one step. Determinism: what an op writes
+// for a row depends only on that row's own problem (its values, its position, its sequence), bit
+// for bit; never on the other rows, on how rows are split over calls, or on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -57,10 +57,10 @@ struct NormParams {
 // y = x W^T (+ bias) (+ y_before when accumulate): one product that shares its input with others.
 struct LinearOutput {
   const Weight* weight = nullptr;
-  const float* bias = nullptr;   // [out] or null
-  Rows out;                      // [rows, weight->out()]
-  float scale = 1.0F;            // multiplies the product before it is stored or added
-  bool accumulate = false;       // add to what `out` holds: the residual stream
+  const float* bias = nullptr;  // [out] or null
+  Rows out;                     // [rows, weight->out()]
+  float scale = 1.0F;           // multiplies product and bias before they are stored or added
+  bool accumulate = false;      // add to what `out` holds: the residual stream
 };
 
 // cos and sin of a rotary embedding for the rows of a step: [rows, rotary_dim / 2] each, already
@@ -69,17 +69,17 @@ struct RopeTable {
   const float* cos = nullptr;
   const float* sin = nullptr;
   std::int32_t rows = 0;
-  std::int32_t rotary_dim = 0;   // leading dims of a head that rotate
-  bool interleaved = false;      // pairs (2i, 2i+1); else (i, i + rotary_dim / 2)
+  std::int32_t rotary_dim = 0;  // leading dims of a head that rotate
+  bool interleaved = false;     // pairs (2i, 2i+1); else (i, i + rotary_dim / 2)
 };
 
 // The paged cache of one layer. Inside a block K lies transposed, so that scores of neighbouring
 // tokens stand in one vector:
 //   K: [kv_heads][head_dim][block_size], then V: [kv_heads][block_size][value_dim].
 struct LayerCache {
-  float* base = nullptr;            // block 0 of this layer
-  std::int64_t block_stride = 0;    // floats from a block to the next
-  std::int32_t block_size = 32;     // 8, 16 or 32
+  float* base = nullptr;          // block 0 of this layer
+  std::int64_t block_stride = 0;  // floats from a block to the next
+  std::int32_t block_size = 32;   // 8, 16 or 32
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
   std::int32_t value_dim = 0;
@@ -87,7 +87,8 @@ struct LayerCache {
     return base + block * block_stride + head * head_dim * block_size;
   }
   [[nodiscard]] float* values(std::int64_t block, std::int64_t head) const {
-    return base + block * block_stride + static_cast<std::int64_t>(kv_heads) * head_dim * block_size +
+    return base + block * block_stride +
+           static_cast<std::int64_t>(kv_heads) * head_dim * block_size +
            head * block_size * value_dim;
   }
 };
@@ -103,8 +104,8 @@ struct AttentionSequence {
 struct AttentionParams {
   std::int32_t heads = 0;
   float scale = 1.0F;
-  float softcap = 0.0F;          // 0: none; else softcap * tanh(score / softcap)
-  std::int32_t window = 0;       // a query sees itself and window - 1 tokens before; 0: all
+  float softcap = 0.0F;     // 0: none; else softcap * tanh(score / softcap)
+  std::int32_t window = 0;  // a query sees itself and window - 1 tokens before; 0: all
 };
 
 // Everything between the projections and the scores: norms of q and k per head, rotation, writing
@@ -113,7 +114,7 @@ struct CacheWriteParams {
   std::int32_t heads = 0;
   std::optional<NormParams> query_norm;  // over each head
   std::optional<NormParams> key_norm;
-  const RopeTable* rope = nullptr;       // null: positions are not rotated
+  const RopeTable* rope = nullptr;  // null: positions are not rotated
 };
 
 class Backend {
@@ -126,8 +127,8 @@ class Backend {
   // Whether pack() takes this type.
   [[nodiscard]] virtual bool supports(DType dtype) const = 0;
   // Copies a [out, in] matrix into the kernels' layout on all threads; no larger than the source.
-  // `storage` re-encodes unquantised sources (F32, F16 or BF16); kCount keeps the type. Throws
-  // Error (kUnsupported).
+  // `storage` is the type to re-encode to; kCount keeps the source's. Throws Error (kUnsupported,
+  // kInvalidFile).
   [[nodiscard]] virtual std::unique_ptr<Weight> pack(const TensorView& source, DType storage,
                                                      const ReleaseCallback& on_done) = 0;
 

@@ -32,20 +32,21 @@ struct ConstRows {
 // The forms in which a linear op can want its input. Which one is a property of the weight.
 enum ActivationForm : unsigned {
   kFormF32 = 1U,
-  kFormQ8x32 = 2U,    // int8, a scale for every 32 values: weights with blocks of 32
-  kFormQ8x256 = 4U,   // int8, a scale for every 256 values: K types
+  kFormQ8x32 = 2U,   // int8, a scale for every 32 values: weights with blocks of 32
+  kFormQ8x256 = 4U,  // int8, a scale for every 256 values: K types
 };
 
 // Input rows of linear ops, quantised once for all weights that read them. A view: the buffers
-// belong to the caller, only those of `forms` need to be there. cols is a multiple of the block.
+// belong to the caller; `values` is always there, the quantised buffers where `forms` asks for
+// them. cols is a multiple of the block.
 struct Activations {
   unsigned forms = kFormF32;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  float* values = nullptr;         // [rows, cols]
+  float* values = nullptr;  // [rows, cols]
   struct Quantized {
-    std::int8_t* codes = nullptr;  // [rows, cols]
-    float* scales = nullptr;       // [rows, cols / block]
+    std::int8_t* codes = nullptr;    // [rows, cols]
+    float* scales = nullptr;         // [rows, cols / block]
     std::int32_t* sums16 = nullptr;  // [rows, cols / 16]: sums of 16 codes
     std::int32_t* sums32 = nullptr;  // [rows, cols / 32]
   };

@@ -39,7 +39,8 @@ void check(const models::ModelPath& path) {
 
 TEST(Determinism, EveryWeightType) {
   int ran = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_dir() / "quant/gguf/llama-quants")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(golden_dir() / "quant/gguf/llama-quants")) {
     if (entry.path().extension() != ".gguf") continue;
     SCOPED_TRACE(entry.path().filename().string());
     check(models::locate(entry.path()));

@@ -64,7 +64,8 @@ inline Difference difference(const Logits& actual, const Logits& expected) {
   for (std::size_t r = 0; r < expected.size(); ++r) {
     EXPECT_EQ(actual[skip + r].size(), expected[r].size());
     for (std::size_t i = 0; i < expected[r].size(); ++i) {
-      const double d = std::abs(static_cast<double>(actual[skip + r][i]) - static_cast<double>(expected[r][i]));
+      const double d =
+          std::abs(static_cast<double>(actual[skip + r][i]) - static_cast<double>(expected[r][i]));
       result.max_abs = d > result.max_abs || std::isnan(d) ? d : result.max_abs;
       sum += d * d;
       ++count;

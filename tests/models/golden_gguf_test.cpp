@@ -9,7 +9,9 @@ namespace mistral::test {
 namespace {
 
 // "model-Q4_K.gguf" -> "Q4_K"
-std::string key_of(const std::string& file) { return file.substr(6, file.size() - 6 - 5); }
+std::string key_of(const std::string& file) {
+  return file.substr(6, file.size() - 6 - 5);
+}
 
 // What a file is held to: exact arithmetic for F32 weights; for others activations may be rounded.
 void check_logits(const Json& description, const std::string& file, const Json& facts,

@@ -68,12 +68,15 @@ TEST(GoldenText, PromptsAndChats) {
     const Json& chat = text.at("chat");
     Json context = {{"messages", chat.at("messages")},
                     {"add_generation_prompt", chat.value("add_generation_prompt", true)}};
-    if (const auto bos = model.tokenizer->bos()) context["bos_token"] = model.tokenizer->token(*bos);
-    if (const auto eos = model.tokenizer->eos()) context["eos_token"] = model.tokenizer->token(*eos);
+    if (const auto bos = model.tokenizer->bos())
+      context["bos_token"] = model.tokenizer->token(*bos);
+    if (const auto eos = model.tokenizer->eos())
+      context["eos_token"] = model.tokenizer->token(*eos);
     const std::string rendered = model.chat_template->render(context);
     EXPECT_EQ(rendered, chat.at("rendered").get<std::string>());
     const auto ids = chat.at("ids").get<std::vector<TokenId>>();
-    EXPECT_EQ(model.tokenizer->encode(rendered, {.add_special = false, .parse_special = true}), ids);
+    EXPECT_EQ(model.tokenizer->encode(rendered, {.add_special = false, .parse_special = true}),
+              ids);
     const auto greedy = chat.at("greedy_ids").get<std::vector<TokenId>>();
     EXPECT_EQ(runner.greedy(runner.prefill({ids}), static_cast<int>(greedy.size()))[0], greedy);
   });
@@ -88,7 +91,8 @@ TEST(GoldenText, NarrowStorage) {
     const double deviation = read_json(folder / "case.json").at("logit_std").get<double>();
     for (const auto dtype : {models::ComputeDType::kF16, models::ComputeDType::kBF16}) {
       ModelRunner runner(models::locate(folder), 1, dtype);
-      const Difference d = difference(runner.prefill({expected.ids("input_ids")})[0], expected.rows("logits"));
+      const Difference d =
+          difference(runner.prefill({expected.ids("input_ids")})[0], expected.rows("logits"));
       EXPECT_LE(d.rms, 0.05 * deviation);
       EXPECT_GT(d.max_abs, 0.0);
     }

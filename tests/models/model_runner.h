@@ -32,7 +32,8 @@ class ModelRunner {
 
   // All sequences together, each `chunk` tokens at a time; returns every row's logits. Afterwards
   // the sequences can be continued.
-  std::vector<Logits> prefill(const std::vector<std::vector<TokenId>>& prompts, int chunk = 1 << 20) {
+  std::vector<Logits> prefill(const std::vector<std::vector<TokenId>>& prompts,
+                              int chunk = 1 << 20) {
     positions_.assign(prompts.size(), 0);
     lengths_.clear();
     for (const auto& prompt : prompts) lengths_.push_back(static_cast<std::int32_t>(prompt.size()));
@@ -44,7 +45,8 @@ class ModelRunner {
       std::vector<std::vector<TokenId>> rows(prompts.size());
       for (std::size_t s = 0; s < prompts.size(); ++s) {
         const auto from = static_cast<std::size_t>(positions_[s]);
-        const std::size_t count = std::min(prompts[s].size() - from, static_cast<std::size_t>(chunk));
+        const std::size_t count =
+            std::min(prompts[s].size() - from, static_cast<std::size_t>(chunk));
         rows[s].assign(prompts[s].begin() + static_cast<std::ptrdiff_t>(from),
                        prompts[s].begin() + static_cast<std::ptrdiff_t>(from + count));
         more = more || from + count < prompts[s].size();

@@ -42,7 +42,8 @@ TEST_P(RealModel, CloseToTheReference) {
   const std::string name = GetParam();
   const auto file = cached_model(name);
   if (!std::filesystem::exists(file)) {
-    ASSERT_EQ(std::getenv("CI"), nullptr) << file << " is missing; run scripts/fetch-model " << name;
+    ASSERT_EQ(std::getenv("CI"), nullptr)
+        << file << " is missing; run scripts/fetch-model " << name;
     GTEST_SKIP() << file << " is not there; scripts/fetch-model fetches it";
   }
   const auto golden = golden_dir() / "real";
@@ -84,9 +85,10 @@ TEST_P(RealModel, CloseToTheReference) {
   const double mean_abs = scores.mean_abs / scores.positions;
   const double kl = scores.kl / scores.positions;
   const double clear = scores.clear_agree / scores.clear;
-  std::printf("%s: mean_abs_dlogprob %.4f (llama.cpp %.4f), kl_top32 %.5f (%.5f), top1_clear %.4f (%.4f)\n",
-              name.c_str(), mean_abs, peer.at("mean_abs_dlogprob").get<double>(), kl,
-              peer.at("kl_top32").get<double>(), clear, peer.at("top1_clear").get<double>());
+  std::printf(
+      "%s: mean_abs_dlogprob %.4f (llama.cpp %.4f), kl_top32 %.5f (%.5f), top1_clear %.4f (%.4f)\n",
+      name.c_str(), mean_abs, peer.at("mean_abs_dlogprob").get<double>(), kl,
+      peer.at("kl_top32").get<double>(), clear, peer.at("top1_clear").get<double>());
   EXPECT_LE(mean_abs, 1.1 * peer.at("mean_abs_dlogprob").get<double>());
   EXPECT_LE(kl, 1.6 * peer.at("kl_top32").get<double>());
   EXPECT_GE(clear, std::min(0.985, peer.at("top1_clear").get<double>()));
@@ -97,8 +99,9 @@ INSTANTIATE_TEST_SUITE_P(Models, RealModel,
                                          "qwen2.5-coder-1.5b"),
                          [](const auto& model) {
                            std::string name = model.param;
-                           std::replace_if(name.begin(), name.end(),
-                                           [](char c) { return c == '.' || c == '-'; }, '_');
+                           std::replace_if(
+                               name.begin(), name.end(),
+                               [](char c) { return c == '.' || c == '-'; }, '_');
                            return name;
                          });
 

@@ -109,8 +109,8 @@ nn::DecoderSpec common_spec(const Config& config) {
       checked(config, "num_key_value_heads",
               config.integer("num_key_value_heads").value_or(spec.heads), kMaxSize));
   spec.head_dim = static_cast<std::int32_t>(
-      checked(config, "head_dim", config.integer("head_dim").value_or(spec.hidden_size / spec.heads),
-              kMaxSize));
+      checked(config, "head_dim",
+              config.integer("head_dim").value_or(spec.hidden_size / spec.heads), kMaxSize));
   spec.value_dim = spec.head_dim;
   spec.context_length = static_cast<std::int32_t>(size("max_position_embeddings", kMaxContext));
   spec.norm_epsilon = config.number("rms_norm_eps").value_or(1e-6);
@@ -193,8 +193,10 @@ nn::RopeSpec rope_from_config(const Config& config, std::int32_t rotary_dim) {
         rope.attention_factor = nn::yarn_attention_factor(rope.factor);
       }
     } else if (type != "default") {
-      throw scaling->problem("rope_scaling", fmt::format("type '{}' is not known; expected default, "
-                                                         "linear, dynamic, yarn or llama3", type));
+      throw scaling->problem("rope_scaling",
+                             fmt::format("type '{}' is not known; expected default, "
+                                         "linear, dynamic, yarn or llama3",
+                                         type));
     }
   }
   check_rope(config, rope);
@@ -212,9 +214,9 @@ nn::RopeSpec rope_from_gguf(const GgufParameters& gguf, std::int32_t rotary_dim)
   } else if (type == "yarn") {
     rope.scaling = nn::RopeScaling::kYarn;
     rope.factor = gguf.number("rope.scaling.factor").value_or(1.0);
-    rope.original_positions = static_cast<double>(
-        gguf.integer("rope.scaling.original_context_length")
-            .value_or(gguf.integer("context_length").value_or(0)));
+    rope.original_positions =
+        static_cast<double>(gguf.integer("rope.scaling.original_context_length")
+                                .value_or(gguf.integer("context_length").value_or(0)));
     rope.beta_fast = gguf.number("rope.scaling.yarn_beta_fast").value_or(32.0);
     rope.beta_slow = gguf.number("rope.scaling.yarn_beta_slow").value_or(1.0);
     rope.attention_factor = nn::yarn_attention_factor(rope.factor) *
@@ -229,10 +231,12 @@ nn::RopeSpec rope_from_gguf(const GgufParameters& gguf, std::int32_t rotary_dim)
         factors->view.dtype != DType::kF32) {
       throw make_error(ErrorKind::kInvalidFile,
                        "{}: tensor 'rope_freqs.weight' has shape {} and type {}, expected [{}] F32",
-                       gguf.file(), to_string(factors->view.shape), name(factors->view.dtype), half);
+                       gguf.file(), to_string(factors->view.shape), name(factors->view.dtype),
+                       half);
     }
     rope.frequency_divisors.resize(static_cast<std::size_t>(half));
-    quant::dequantize_row(DType::kF32, factors->view.data.data(), rope.frequency_divisors.data(), half);
+    quant::dequantize_row(DType::kF32, factors->view.data.data(), rope.frequency_divisors.data(),
+                          half);
     for (const float divisor : rope.frequency_divisors) {
       if (!(divisor > 0.0F) || !std::isfinite(divisor)) {
         throw make_error(ErrorKind::kInvalidFile,
@@ -255,16 +259,18 @@ ops::Activation activation_from_config(const Config& config, std::string_view ke
   }
   if (name == "quick_gelu") return ops::Activation::kGeluQuick;
   if (name == "relu") return ops::Activation::kRelu;
-  throw config.problem(key, fmt::format("activation '{}' is not known; expected silu, swish, gelu, "
-                                        "gelu_new, gelu_fast, gelu_pytorch_tanh, quick_gelu or relu",
-                                        name));
+  throw config.problem(key,
+                       fmt::format("activation '{}' is not known; expected silu, swish, gelu, "
+                                   "gelu_new, gelu_fast, gelu_pytorch_tanh, quick_gelu or relu",
+                                   name));
 }
 
 std::vector<bool> sliding_layers(const Config& config, std::size_t layers, std::int64_t pattern) {
   std::vector<bool> result;
   const std::vector<std::string> types = config.strings("layer_types");
   if (!types.empty() && types.size() != layers) {
-    throw config.problem("layer_types", fmt::format("has {} entries for {} layers", types.size(), layers));
+    throw config.problem("layer_types",
+                         fmt::format("has {} entries for {} layers", types.size(), layers));
   }
   for (std::size_t i = 0; i < layers; ++i) {
     if (types.empty()) {
@@ -272,8 +278,10 @@ std::vector<bool> sliding_layers(const Config& config, std::size_t layers, std::
     } else if (types[i] == "sliding_attention" || types[i] == "full_attention") {
       result.push_back(types[i] == "sliding_attention");
     } else {
-      throw config.problem("layer_types", fmt::format("'{}' is not known; expected full_attention or "
-                                                      "sliding_attention", types[i]));
+      throw config.problem("layer_types",
+                           fmt::format("'{}' is not known; expected full_attention or "
+                                       "sliding_attention",
+                                       types[i]));
     }
   }
   return result;

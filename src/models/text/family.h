@@ -11,9 +11,9 @@
 namespace mistral::models {
 
 struct TextFamily {
-  std::string_view name;                                  // as `info` prints it
-  std::span<const std::string_view> hf_architectures;     // config.json "architectures"
-  std::span<const std::string_view> gguf_architectures;   // general.architecture
+  std::string_view name;                                 // as `info` prints it
+  std::span<const std::string_view> hf_architectures;    // config.json "architectures"
+  std::span<const std::string_view> gguf_architectures;  // general.architecture
   nn::DecoderSpec (*from_config)(const Config& config);
   nn::DecoderSpec (*from_gguf)(const GgufParameters& gguf);
 };

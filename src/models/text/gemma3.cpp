@@ -94,8 +94,8 @@ nn::DecoderSpec from_gguf(const GgufParameters& gguf) {
   nn::RopeSpec global = rope_from_gguf(gguf, spec.head_dim);
   if (!gguf.number("rope.freq_base")) global.base = 1e6;
   spec.ropes = {global, local};
-  const std::int64_t window = checked_window(
-      gguf, "attention.sliding_window", gguf.require_integer("attention.sliding_window"));
+  const std::int64_t window = checked_window(gguf, "attention.sliding_window",
+                                             gguf.require_integer("attention.sliding_window"));
   std::vector<bool> sliding;
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
     sliding.push_back((static_cast<std::int64_t>(i) + 1) % kPattern != 0);

@@ -11,9 +11,9 @@ namespace {
 // The sequence that a row of the step belongs to.
 const AttentionSequence& sequence_of(std::span<const AttentionSequence> sequences,
                                      std::int64_t row) {
-  const auto after = std::upper_bound(
-      sequences.begin(), sequences.end(), row,
-      [](std::int64_t r, const AttentionSequence& s) { return r < s.first_row; });
+  const auto after =
+      std::upper_bound(sequences.begin(), sequences.end(), row,
+                       [](std::int64_t r, const AttentionSequence& s) { return r < s.first_row; });
   return *(after - 1);
 }
 
@@ -64,13 +64,13 @@ void CpuBackend::plan_tiles(const AttentionParams& params, const LayerCache& cac
     for (std::int32_t row = 0; row < sequence.row_count; row += rows_per_tile) {
       const std::int32_t rows = std::min(rows_per_tile, sequence.row_count - row);
       const std::int32_t first = sequence.first_position + row;
-      const std::int32_t oldest =
-          params.window > 0 ? std::max(0, first - params.window + 1) : 0;
+      const std::int32_t oldest = params.window > 0 ? std::max(0, first - params.window + 1) : 0;
       const std::int32_t first_partition = oldest / kAttentionPartition;
-      const std::int32_t partitions = (first + rows - 1) / kAttentionPartition - first_partition + 1;
+      const std::int32_t partitions =
+          (first + rows - 1) / kAttentionPartition - first_partition + 1;
       for (std::int32_t head = 0; head < cache.kv_heads; ++head) {
-        tiles_.push_back({static_cast<std::int32_t>(s), head, row, rows, first_partition,
-                          partitions, results});
+        tiles_.push_back(
+            {static_cast<std::int32_t>(s), head, row, rows, first_partition, partitions, results});
         results += partitions;
       }
     }
@@ -122,7 +122,8 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
     }
   };
   const auto store = [&](const AttentionTile& tile, const AttentionTask& task) {
-    const std::int64_t row = sequences[static_cast<std::size_t>(tile.sequence)].first_row + tile.first_row;
+    const std::int64_t row =
+        sequences[static_cast<std::size_t>(tile.sequence)].first_row + tile.first_row;
     for (std::int64_t i = 0; i < task.rows * group; ++i) {
       float* values = task.values + i * cache.value_dim;
       kernels_.scale(1.0F / task.sums[i], cache.value_dim, values);
@@ -182,8 +183,7 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
                                }) -
               1);
         AttentionTask task = task_of(tile, static_cast<std::int32_t>(i - tile.first_result));
-        task.scratch =
-            workers_[static_cast<std::size_t>(index)].attention.data() + 2 * result_size;
+        task.scratch = workers_[static_cast<std::size_t>(index)].attention.data() + 2 * result_size;
         kernels_.attend(task);
       }
     });

@@ -42,8 +42,8 @@ class CpuBackend final : public Backend {
   // What a worker needs for one unit of a product and one tile of attention.
   struct Worker {
     PageBuffer matmul_scratch;
-    PageBuffer products;             // 2 x [kRowBlock][kUnitColumns]
-    std::vector<float> attention;    // grown on first use
+    PageBuffer products;           // 2 x [kRowBlock][kUnitColumns]
+    std::vector<float> attention;  // grown on first use
     std::vector<float> key;
   };
   // A tile of queries: `rows` rows of one sequence and the heads of one key-value head.

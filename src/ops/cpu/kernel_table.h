@@ -18,15 +18,15 @@ inline constexpr int kUnitColumns = kMaxPanels * 16;
 
 struct MatmulTask {
   DType dtype = DType::kF32;
-  const std::byte* panel = nullptr;    // the first panel
-  std::int64_t panel_bytes = 0;        // to the next one
-  int panels = 1;                      // 1 or 2
+  const std::byte* panel = nullptr;  // the first panel
+  std::int64_t panel_bytes = 0;      // to the next one
+  int panels = 1;                    // 1 or 2
   std::int64_t in = 0;
   const Activations* input = nullptr;
   std::int64_t first_row = 0;
   std::int64_t rows = 0;
-  float* out = nullptr;                // [rows][panels * 16], overwritten
-  std::byte* scratch = nullptr;        // kMatmulScratch bytes, aligned to 64
+  float* out = nullptr;          // [rows][panels * 16], overwritten
+  std::byte* scratch = nullptr;  // kMatmulScratch bytes, aligned to 64
 };
 inline constexpr std::size_t kMatmulScratch = 96U << 10U;
 
@@ -35,22 +35,22 @@ struct AttentionTask {
   const LayerCache* cache = nullptr;
   const std::int32_t* blocks = nullptr;
   std::int32_t kv_head = 0;
-  std::int32_t group = 1;              // query heads per key-value head
-  std::int32_t first_position = 0;     // of row 0 of the tile
+  std::int32_t group = 1;           // query heads per key-value head
+  std::int32_t first_position = 0;  // of row 0 of the tile
   std::int32_t rows = 0;
-  std::int32_t range_begin = 0;        // positions of the cache to look at: one partition
+  std::int32_t range_begin = 0;  // positions of the cache to look at: one partition
   std::int32_t range_end = 0;
   std::int32_t window = 0;
   float scale = 1.0F;
   float softcap = 0.0F;
-  const float* q = nullptr;            // row 0, first head of the group
-  std::int64_t q_stride = 0;           // floats to the next row; heads are head_dim apart
+  const float* q = nullptr;   // row 0, first head of the group
+  std::int64_t q_stride = 0;  // floats to the next row; heads are head_dim apart
   // Result per query (rows * group of them, group fastest): weighted sum of values not yet divided,
   // largest score and sum of weights. A query that sees nothing of the range has sum 0.
-  float* values = nullptr;             // [queries][value_dim]
-  float* maxima = nullptr;             // [queries]
-  float* sums = nullptr;               // [queries]
-  float* scratch = nullptr;            // kAttentionQueries * block_size floats
+  float* values = nullptr;   // [queries][value_dim]
+  float* maxima = nullptr;   // [queries]
+  float* sums = nullptr;     // [queries]
+  float* scratch = nullptr;  // kAttentionQueries * block_size floats
 };
 inline constexpr int kAttentionQueries = 64;  // rows * group of a task at most (or one row)
 // Positions of a partition. Fixed, so that the order of every sum depends on the position alone.

@@ -3,6 +3,8 @@
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 
+#include <cpuid.h>
+
 #include "ops/cpu/simd_avx2.h"
 // After Simd, which the kernels are written over.
 #include "ops/cpu/kernels/attention.h"
@@ -12,13 +14,15 @@
 namespace mistral::ops::cpu {
 
 const KernelTable* avx2_kernels() {
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-      !__builtin_cpu_supports("f16c")) {
-    return nullptr;
-  }
-  static constexpr KernelTable table = {"avx2", matmul,  norm, add,    scale,
-                                        quantize,  activate, gate, softcap, rope,
-                                        attend,    merge};
+  // F16C has no name in __builtin_cpu_supports of every compiler.
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+  if (!f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;
+  static constexpr KernelTable table = {"avx2",   matmul, norm,    add,  scale,  quantize,
+                                        activate, gate,   softcap, rope, attend, merge};
   return &table;
 }
 
@@ -27,7 +31,9 @@ const KernelTable* avx2_kernels() {
 #else
 
 namespace mistral::ops::cpu {
-const KernelTable* avx2_kernels() { return nullptr; }
+const KernelTable* avx2_kernels() {
+  return nullptr;
+}
 }  // namespace mistral::ops::cpu
 
 #endif

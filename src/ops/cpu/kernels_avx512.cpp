@@ -17,9 +17,8 @@ const KernelTable* avx512_kernels() {
       !__builtin_cpu_supports("avx512vnni")) {
     return nullptr;
   }
-  static constexpr KernelTable table = {"avx512", matmul,  norm, add,    scale,
-                                        quantize,  activate, gate, softcap, rope,
-                                        attend,    merge};
+  static constexpr KernelTable table = {"avx512", matmul, norm,    add,  scale,  quantize,
+                                        activate, gate,   softcap, rope, attend, merge};
   return &table;
 }
 
@@ -28,7 +27,9 @@ const KernelTable* avx512_kernels() {
 #else
 
 namespace mistral::ops::cpu {
-const KernelTable* avx512_kernels() { return nullptr; }
+const KernelTable* avx512_kernels() {
+  return nullptr;
+}
 }  // namespace mistral::ops::cpu
 
 #endif

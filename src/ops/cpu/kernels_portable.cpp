@@ -9,9 +9,8 @@
 namespace mistral::ops::cpu {
 
 const KernelTable* portable_kernels() {
-  static constexpr KernelTable table = {"portable", matmul,  norm, add,    scale,
-                                        quantize,  activate, gate, softcap, rope,
-                                        attend,    merge};
+  static constexpr KernelTable table = {"portable", matmul, norm,    add,  scale,  quantize,
+                                        activate,   gate,   softcap, rope, attend, merge};
   return &table;
 }
 

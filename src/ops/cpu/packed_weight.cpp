@@ -30,24 +30,36 @@ std::span<const Field> fields(DType dtype) {
   static constexpr std::array<Field, 4> kQ5_1 = {{{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 16, 4}}};
   static constexpr std::array<Field, 2> kQ8_0 = {{{0, 2, 2}, {2, 32, 4}}};
   static constexpr std::array<Field, 4> kQ2_K = {{{0, 16, 1}, {16, 64, 4}, {80, 2, 2}, {82, 2, 2}}};
-  static constexpr std::array<Field, 4> kQ3_K = {{{0, 32, 4}, {32, 64, 4}, {96, 12, 1}, {108, 2, 2}}};
+  static constexpr std::array<Field, 4> kQ3_K = {
+      {{0, 32, 4}, {32, 64, 4}, {96, 12, 1}, {108, 2, 2}}};
   static constexpr std::array<Field, 4> kQ4_K = {{{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 128, 4}}};
   static constexpr std::array<Field, 5> kQ5_K = {
       {{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 32, 4}, {48, 128, 4}}};
   static constexpr std::array<Field, 4> kQ6_K = {
       {{0, 128, 4}, {128, 64, 4}, {192, 16, 1}, {208, 2, 2}}};
   switch (dtype) {
-    case DType::kQ4_0: return kQ4_0;
-    case DType::kQ4_1: return kQ4_1;
-    case DType::kQ5_0: return kQ5_0;
-    case DType::kQ5_1: return kQ5_1;
-    case DType::kQ8_0: return kQ8_0;
-    case DType::kQ2_K: return kQ2_K;
-    case DType::kQ3_K: return kQ3_K;
-    case DType::kQ4_K: return kQ4_K;
-    case DType::kQ5_K: return kQ5_K;
-    case DType::kQ6_K: return kQ6_K;
-    default: return {};
+    case DType::kQ4_0:
+      return kQ4_0;
+    case DType::kQ4_1:
+      return kQ4_1;
+    case DType::kQ5_0:
+      return kQ5_0;
+    case DType::kQ5_1:
+      return kQ5_1;
+    case DType::kQ8_0:
+      return kQ8_0;
+    case DType::kQ2_K:
+      return kQ2_K;
+    case DType::kQ3_K:
+      return kQ3_K;
+    case DType::kQ4_K:
+      return kQ4_K;
+    case DType::kQ5_K:
+      return kQ5_K;
+    case DType::kQ6_K:
+      return kQ6_K;
+    default:
+      return {};
   }
 }
 
@@ -73,7 +85,8 @@ std::uint32_t restore_high_bits(std::uint32_t bytes) {
 }
 
 template <std::size_t Unit>
-void interleave(const std::byte* const* rows, int row_count, int offset, int bytes, std::byte* out) {
+void interleave(const std::byte* const* rows, int row_count, int offset, int bytes,
+                std::byte* out) {
   const int units = bytes / static_cast<int>(Unit);
   for (int u = 0; u < units; ++u) {
     for (int r = 0; r < row_count; ++r) {
@@ -88,9 +101,15 @@ void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::b
   for (const Field& f : fields(dtype)) {
     std::byte* field_out = out + f.offset * kPanelRows;
     switch (f.unit) {
-      case 1: interleave<1>(rows, row_count, f.offset, f.bytes, field_out); break;
-      case 2: interleave<2>(rows, row_count, f.offset, f.bytes, field_out); break;
-      default: interleave<4>(rows, row_count, f.offset, f.bytes, field_out); break;
+      case 1:
+        interleave<1>(rows, row_count, f.offset, f.bytes, field_out);
+        break;
+      case 2:
+        interleave<2>(rows, row_count, f.offset, f.bytes, field_out);
+        break;
+      default:
+        interleave<4>(rows, row_count, f.offset, f.bytes, field_out);
+        break;
     }
   }
   if (const int offset = high_bits_offset(dtype); offset >= 0) {
@@ -127,13 +146,16 @@ ActivationForm form_of(DType dtype) {
     case DType::kQ4_1:
     case DType::kQ5_0:
     case DType::kQ5_1:
-    case DType::kQ8_0: return kFormQ8x32;
+    case DType::kQ8_0:
+      return kFormQ8x32;
     case DType::kQ2_K:
     case DType::kQ3_K:
     case DType::kQ4_K:
     case DType::kQ5_K:
-    case DType::kQ6_K: return kFormQ8x256;
-    default: return kFormF32;
+    case DType::kQ6_K:
+      return kFormQ8x256;
+    default:
+      return kFormF32;
   }
 }
 
@@ -143,8 +165,10 @@ PanelLayout panel_layout(DType dtype) {
   switch (dtype) {
     case DType::kF32:
     case DType::kF16:
-    case DType::kBF16: return PanelLayout::kDense;
-    default: return fields(dtype).empty() ? PanelLayout::kRaw : PanelLayout::kInterleaved;
+    case DType::kBF16:
+      return PanelLayout::kDense;
+    default:
+      return fields(dtype).empty() ? PanelLayout::kRaw : PanelLayout::kInterleaved;
   }
 }
 
@@ -176,45 +200,46 @@ PackedWeight::PackedWeight(const TensorView& source, DType storage, ThreadPool& 
 void PackedWeight::pack_panel(const TensorView& source, std::int64_t index) {
   const std::int64_t first_row = index * kPanelRows;
   const int rows = static_cast<int>(std::min(kPanelRows, out() - first_row));
-  const std::int64_t source_row = row_bytes(source.dtype, in());
-  const std::byte* base = source.data.data() + first_row * source_row;
+  const std::int64_t row_size = row_bytes(dtype(), in());
+  const std::byte* base = source.data.data() + first_row * row_bytes(source.dtype, in());
+  std::vector<std::byte> encoded;
+  if (source.dtype != dtype()) {
+    encoded.resize(static_cast<std::size_t>(rows * row_size));
+    std::vector<float> values(static_cast<std::size_t>(in()));
+    for (int r = 0; r < rows; ++r) {
+      quant::dequantize_row(source.dtype, base + r * row_bytes(source.dtype, in()), values.data(),
+                            in());
+      quant::quantize_row(dtype(), values.data(), encoded.data() + r * row_size, in());
+    }
+    base = encoded.data();
+  }
   std::byte* panel = buffer_.data() + index * panel_bytes_;
   switch (layout_) {
     case PanelLayout::kRaw:
-      std::memcpy(panel, base, static_cast<std::size_t>(rows * source_row));
+      std::memcpy(panel, base, static_cast<std::size_t>(rows * row_size));
       return;
     case PanelLayout::kInterleaved: {
       const DTypeInfo& type = info(dtype());
       const std::byte* block_rows[kPanelRows] = {};
       for (std::int64_t b = 0; b < in() / type.block_elements; ++b) {
-        for (int r = 0; r < rows; ++r) block_rows[r] = base + r * source_row + b * type.block_bytes;
+        for (int r = 0; r < rows; ++r) block_rows[r] = base + r * row_size + b * type.block_bytes;
         pack_block(dtype(), block_rows, rows, panel + b * type.block_bytes * kPanelRows);
       }
       return;
     }
     case PanelLayout::kDense: {
-      // Re-encoded through f32 when the storage type differs.
-      const std::int64_t element = info(dtype()).block_bytes;
-      std::vector<float> values(source.dtype == dtype() ? 0 : static_cast<std::size_t>(in()));
-      std::vector<std::byte> encoded(source.dtype == dtype()
-                                         ? 0
-                                         : static_cast<std::size_t>(in() * element));
-      for (int r = 0; r < rows; ++r) {
-        const std::byte* row = base + r * source_row;
-        if (source.dtype != dtype()) {
-          quant::dequantize_row(source.dtype, row, values.data(), in());
-          quant::quantize_row(dtype(), values.data(), encoded.data(), in());
-          row = encoded.data();
-        }
-        if (element == 4) {
+      const auto transpose = [&]<std::size_t Width>() {
+        for (int r = 0; r < rows; ++r) {
           for (std::int64_t k = 0; k < in(); ++k) {
-            std::memcpy(panel + (k * kPanelRows + r) * 4, row + k * 4, 4);
-          }
-        } else {
-          for (std::int64_t k = 0; k < in(); ++k) {
-            std::memcpy(panel + (k * kPanelRows + r) * 2, row + k * 2, 2);
+            std::memcpy(panel + static_cast<std::size_t>(k * kPanelRows + r) * Width,
+                        base + r * row_size + static_cast<std::size_t>(k) * Width, Width);
           }
         }
+      };
+      if (info(dtype()).block_bytes == 4) {
+        transpose.operator()<4>();
+      } else {
+        transpose.operator()<2>();
       }
       return;
     }

@@ -1,9 +1,9 @@
 // Vectors of AVX2 with FMA and F16C; names as in simd_avx512.h.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstdint>
+
+#include <immintrin.h>
 
 namespace mistral::ops::cpu {
 namespace {
@@ -53,9 +53,7 @@ struct Simd {
   static F select_less(F a, F b, F x, F y) {
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
   }
-  static F round(F a) {
-    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  }
+  static F round(F a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   // In two steps, so that results below 2^-126 and exponents down to -252 come out right.
   static F scale2(F a, F n) {
     const __m256i whole = _mm256_cvtps_epi32(n);
@@ -100,7 +98,8 @@ struct Simd {
   static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   static I to_int(F a) { return _mm256_cvtps_epi32(a); }
   static void store_i8(std::int8_t* p, I a) {
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    const __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
   }
   static I broadcast4(const std::int8_t* p) {

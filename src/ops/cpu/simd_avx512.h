@@ -2,9 +2,9 @@
 // The same names exist in simd_avx2.h and simd_portable.h; the kernels are written once over them.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstdint>
+
+#include <immintrin.h>
 
 namespace mistral::ops::cpu {
 namespace {

@@ -156,8 +156,8 @@ inline void attend_queries(const AttentionTask& t, int first_query, const std::i
     if (last > size) last = size;
     if (first_token > first) first_token = first;
     if (last_token < last) last_token = last;
-    rescale[n] = soften(t, first, last, weights[n], t.maxima[first_query + n],
-                        t.sums[first_query + n]);
+    rescale[n] =
+        soften(t, first, last, weights[n], t.maxima[first_query + n], t.sums[first_query + n]);
   }
   accumulate_block<N>(weights, rescale, cache.values(block_id, t.kv_head), first_token, last_token,
                       cache.value_dim, values);
@@ -170,8 +170,9 @@ void attend(const AttentionTask& t) {
     t.maxima[q] = kMinusInfinity;
     t.sums[q] = 0.0F;
   }
-  std::memset(t.values, 0, sizeof(float) * static_cast<std::size_t>(queries) *
-                               static_cast<std::size_t>(t.cache->value_dim));
+  std::memset(t.values, 0,
+              sizeof(float) * static_cast<std::size_t>(queries) *
+                  static_cast<std::size_t>(t.cache->value_dim));
   const auto sees = [&](int query, std::int32_t begin, std::int32_t end) {
     const std::int32_t position = t.first_position + query / t.group;
     return first_visible(position, t.window) < end && position >= begin;
@@ -183,7 +184,8 @@ void attend(const AttentionTask& t) {
   for (std::int32_t block = begin / size; block * size < end; ++block) {
     const std::int64_t id = t.blocks[block];
     const std::int32_t block_begin = block * size > t.range_begin ? block * size : t.range_begin;
-    const std::int32_t block_end = (block + 1) * size < t.range_end ? (block + 1) * size : t.range_end;
+    const std::int32_t block_end =
+        (block + 1) * size < t.range_end ? (block + 1) * size : t.range_end;
     int query = 0;
     while (query < queries) {
       if (!sees(query, block_begin, block_end)) {
@@ -198,10 +200,18 @@ void attend(const AttentionTask& t) {
       std::int32_t positions[4];
       for (int n = 0; n < count; ++n) positions[n] = t.first_position + (query + n) / t.group;
       switch (count) {
-        case 4: attend_queries<4>(t, query, positions, block, id); break;
-        case 3: attend_queries<3>(t, query, positions, block, id); break;
-        case 2: attend_queries<2>(t, query, positions, block, id); break;
-        default: attend_queries<1>(t, query, positions, block, id); break;
+        case 4:
+          attend_queries<4>(t, query, positions, block, id);
+          break;
+        case 3:
+          attend_queries<3>(t, query, positions, block, id);
+          break;
+        case 2:
+          attend_queries<2>(t, query, positions, block, id);
+          break;
+        default:
+          attend_queries<1>(t, query, positions, block, id);
+          break;
       }
       query += count;
     }

@@ -27,8 +27,8 @@ inline Simd::F exp(Simd::F x) {
 // tanh x = 1 - 2 / (e^2x + 1); near zero, where that cancels, its Taylor polynomial.
 inline Simd::F tanh(Simd::F x) {
   const Simd::F e = exp(Simd::add(x, x));
-  const Simd::F big = Simd::sub(
-      Simd::set1(1.0F), Simd::div(Simd::set1(2.0F), Simd::add(e, Simd::set1(1.0F))));
+  const Simd::F big =
+      Simd::sub(Simd::set1(1.0F), Simd::div(Simd::set1(2.0F), Simd::add(e, Simd::set1(1.0F))));
   const Simd::F x2 = Simd::mul(x, x);
   Simd::F p = Simd::set1(62.0F / 2835.0F);
   p = Simd::fma(p, x2, Simd::set1(-17.0F / 315.0F));
@@ -64,8 +64,8 @@ inline Simd::F activation(Simd::F x) {
     return Simd::mul(x, sigmoid(x));
   } else if constexpr (A == Activation::kGeluTanh) {
     const Simd::F cube = Simd::mul(Simd::mul(x, x), x);
-    const Simd::F inner = Simd::mul(Simd::set1(0.79788456080286536F),
-                                    Simd::fma(cube, Simd::set1(0.044715F), x));
+    const Simd::F inner =
+        Simd::mul(Simd::set1(0.79788456080286536F), Simd::fma(cube, Simd::set1(0.044715F), x));
     const Simd::F half = Simd::mul(x, Simd::set1(0.5F));
     return Simd::fma(half, tanh(inner), half);
   } else if constexpr (A == Activation::kGeluErf) {
@@ -100,11 +100,16 @@ inline void store_n(float* p, Simd::F x, int n) {
 template <typename Function>
 inline void with_activation(Activation a, Function f) {
   switch (a) {
-    case Activation::kSilu: return f.template operator()<Activation::kSilu>();
-    case Activation::kGeluTanh: return f.template operator()<Activation::kGeluTanh>();
-    case Activation::kGeluErf: return f.template operator()<Activation::kGeluErf>();
-    case Activation::kGeluQuick: return f.template operator()<Activation::kGeluQuick>();
-    case Activation::kRelu: return f.template operator()<Activation::kRelu>();
+    case Activation::kSilu:
+      return f.template operator()<Activation::kSilu>();
+    case Activation::kGeluTanh:
+      return f.template operator()<Activation::kGeluTanh>();
+    case Activation::kGeluErf:
+      return f.template operator()<Activation::kGeluErf>();
+    case Activation::kGeluQuick:
+      return f.template operator()<Activation::kGeluQuick>();
+    case Activation::kRelu:
+      return f.template operator()<Activation::kRelu>();
   }
 }
 

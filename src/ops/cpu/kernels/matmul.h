@@ -30,17 +30,27 @@ struct FormatBase {
   static constexpr bool kSigned = Signed;       // codes are signed and Simd multiplies them so
   static constexpr bool kWide = Wide;           // one activation scale per 256 inputs, else per 32
 };
-template <> struct Format<DType::kQ4_0> : FormatBase<32, false, 3, false, false> {};
-template <> struct Format<DType::kQ4_1> : FormatBase<32, true, 0, false, false> {};
-template <> struct Format<DType::kQ5_0> : FormatBase<32, false, 4, false, false> {};
-template <> struct Format<DType::kQ5_1> : FormatBase<32, true, 0, false, false> {};
-template <> struct Format<DType::kQ8_0>
+template <>
+struct Format<DType::kQ4_0> : FormatBase<32, false, 3, false, false> {};
+template <>
+struct Format<DType::kQ4_1> : FormatBase<32, true, 0, false, false> {};
+template <>
+struct Format<DType::kQ5_0> : FormatBase<32, false, 4, false, false> {};
+template <>
+struct Format<DType::kQ5_1> : FormatBase<32, true, 0, false, false> {};
+template <>
+struct Format<DType::kQ8_0>
     : FormatBase<32, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot, false> {};
-template <> struct Format<DType::kQ2_K> : FormatBase<16, true, 0, false, true> {};
-template <> struct Format<DType::kQ3_K> : FormatBase<16, false, 2, false, true> {};
-template <> struct Format<DType::kQ4_K> : FormatBase<32, true, 0, false, true> {};
-template <> struct Format<DType::kQ5_K> : FormatBase<32, true, 0, false, true> {};
-template <> struct Format<DType::kQ6_K> : FormatBase<16, false, 5, false, true> {};
+template <>
+struct Format<DType::kQ2_K> : FormatBase<16, true, 0, false, true> {};
+template <>
+struct Format<DType::kQ3_K> : FormatBase<16, false, 2, false, true> {};
+template <>
+struct Format<DType::kQ4_K> : FormatBase<32, true, 0, false, true> {};
+template <>
+struct Format<DType::kQ5_K> : FormatBase<32, true, 0, false, true> {};
+template <>
+struct Format<DType::kQ6_K> : FormatBase<16, false, 5, false, true> {};
 
 // Vectors of outputs that a micro-kernel covers: 2 panels with 16 lanes, 1 panel with 8.
 inline constexpr int kGroups = 2;
@@ -91,9 +101,8 @@ inline void int8_tile(const Int8Tile* tiles, int group, const Activations::Quant
       Simd::B w[G];
       for (int g = 0; g < G; ++g) {
         const int column = group + g;
-        w[g] = Simd::load_bytes(
-            tiles[column / kGroupsPerPanel].codes[s * kSteps + step] +
-            (column % kGroupsPerPanel) * Simd::kLanes * 4);
+        w[g] = Simd::load_bytes(tiles[column / kGroupsPerPanel].codes[s * kSteps + step] +
+                                (column % kGroupsPerPanel) * Simd::kLanes * 4);
       }
       for (int r = 0; r < R; ++r) {
         const Simd::I a = Simd::broadcast4(codes[r] + (s * kSteps + step) * 4);
@@ -153,8 +162,8 @@ inline void dense_tile(const float* const* tiles, int group, const float* in_row
   Simd::F acc[R][G];
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < G; ++g) {
-      acc[r][g] = first ? Simd::zero()
-                        : Simd::load(out + r * out_stride + (group + g) * Simd::kLanes);
+      acc[r][g] =
+          first ? Simd::zero() : Simd::load(out + r * out_stride + (group + g) * Simd::kLanes);
     }
   }
   for (std::int64_t k = 0; k < count; ++k) {
@@ -237,16 +246,26 @@ void matmul(const MatmulTask& t) {
   auto* values = reinterpret_cast<float*>(t.scratch);
   const auto panel = [&](int p) { return t.panel + p * t.panel_bytes; };
   switch (t.dtype) {
-    case DType::kQ4_0: return int8_matmul<DType::kQ4_0>(t);
-    case DType::kQ4_1: return int8_matmul<DType::kQ4_1>(t);
-    case DType::kQ5_0: return int8_matmul<DType::kQ5_0>(t);
-    case DType::kQ5_1: return int8_matmul<DType::kQ5_1>(t);
-    case DType::kQ8_0: return int8_matmul<DType::kQ8_0>(t);
-    case DType::kQ2_K: return int8_matmul<DType::kQ2_K>(t);
-    case DType::kQ3_K: return int8_matmul<DType::kQ3_K>(t);
-    case DType::kQ4_K: return int8_matmul<DType::kQ4_K>(t);
-    case DType::kQ5_K: return int8_matmul<DType::kQ5_K>(t);
-    case DType::kQ6_K: return int8_matmul<DType::kQ6_K>(t);
+    case DType::kQ4_0:
+      return int8_matmul<DType::kQ4_0>(t);
+    case DType::kQ4_1:
+      return int8_matmul<DType::kQ4_1>(t);
+    case DType::kQ5_0:
+      return int8_matmul<DType::kQ5_0>(t);
+    case DType::kQ5_1:
+      return int8_matmul<DType::kQ5_1>(t);
+    case DType::kQ8_0:
+      return int8_matmul<DType::kQ8_0>(t);
+    case DType::kQ2_K:
+      return int8_matmul<DType::kQ2_K>(t);
+    case DType::kQ3_K:
+      return int8_matmul<DType::kQ3_K>(t);
+    case DType::kQ4_K:
+      return int8_matmul<DType::kQ4_K>(t);
+    case DType::kQ5_K:
+      return int8_matmul<DType::kQ5_K>(t);
+    case DType::kQ6_K:
+      return int8_matmul<DType::kQ6_K>(t);
     case DType::kF32:
       return dense_matmul(t, kChunk, [&](int p, std::int64_t k, std::int64_t) {
         return reinterpret_cast<const float*>(panel(p)) + k * 16;

@@ -19,8 +19,7 @@ inline float reduce(const float* in, std::int64_t n, Function f) {
     for (int j = 0; j < 4; ++j) sum[j] = f(Simd::load(in + i + j * Simd::kLanes), sum[j]);
   }
   for (; i + Simd::kLanes <= n; i += Simd::kLanes) sum[0] = f(Simd::load(in + i), sum[0]);
-  float total =
-      Simd::reduce_add(Simd::add(Simd::add(sum[0], sum[1]), Simd::add(sum[2], sum[3])));
+  float total = Simd::reduce_add(Simd::add(Simd::add(sum[0], sum[1]), Simd::add(sum[2], sum[3])));
   for (; i < n; ++i) {
     float lane[Simd::kLanes];
     Simd::store(lane, f(Simd::set1(in[i]), Simd::zero()));

@@ -83,8 +83,7 @@ inline void unpack_scales_mins(const std::uint8_t* source, const float* d, const
     for (int r = 0; r < 16; r += Simd::kLanes) {
       Simd::store(tile.scale[j] + r, Simd::mul(Simd::load(d + r), Simd::load_u8(scale + r)));
       Simd::store(tile.offset[j] + r,
-                  Simd::sub(Simd::zero(),
-                            Simd::mul(Simd::load(dmin + r), Simd::load_u8(min + r))));
+                  Simd::sub(Simd::zero(), Simd::mul(Simd::load(dmin + r), Simd::load_u8(min + r))));
     }
   }
 }
@@ -187,10 +186,10 @@ inline void unpack<DType::kQ5_K>(const std::uint8_t* panel, std::int64_t k, int,
       for (int c = 0; c < 4; ++c) {
         const Simd::B x = Simd::load_bytes(low + 64 * (8 * c + v) + i);
         // Bits 2c and 2c + 1 of h move to bit 4.
-        const Simd::B even = 2 * c <= 4 ? Simd::shift_left(h, 4 - 2 * c)
-                                        : Simd::shift_right(h, 2 * c - 4);
-        const Simd::B odd = 2 * c + 1 <= 4 ? Simd::shift_left(h, 3 - 2 * c)
-                                           : Simd::shift_right(h, 2 * c - 3);
+        const Simd::B even =
+            2 * c <= 4 ? Simd::shift_left(h, 4 - 2 * c) : Simd::shift_right(h, 2 * c - 4);
+        const Simd::B odd =
+            2 * c + 1 <= 4 ? Simd::shift_left(h, 3 - 2 * c) : Simd::shift_right(h, 2 * c - 3);
         Simd::store_bytes(tile.codes[16 * c + v] + i,
                           Simd::bytes_or(Simd::bytes_and(x, mask), Simd::bytes_and(even, bit)));
         Simd::store_bytes(tile.codes[16 * c + 8 + v] + i,
@@ -254,8 +253,7 @@ inline void unpack<DType::kQ2_K>(const std::uint8_t* panel, std::int64_t k, int,
     for (int r = 0; r < 16; r += Simd::kLanes) {
       Simd::store(tile.scale[j] + r, Simd::mul(Simd::load(d + r), Simd::load_u8(scale + r)));
       Simd::store(tile.offset[j] + r,
-                  Simd::sub(Simd::zero(),
-                            Simd::mul(Simd::load(dmin + r), Simd::load_u8(min + r))));
+                  Simd::sub(Simd::zero(), Simd::mul(Simd::load(dmin + r), Simd::load_u8(min + r))));
     }
   }
   const Simd::B mask = Simd::bytes_set1(3);
