@@ -146,6 +146,17 @@ TEST(GgufVocabulary, RepeatedTextsDoNotBreakLoading) {
   EXPECT_EQ(tokenizer->token(5), "x");
 }
 
+TEST(GgufVocabulary, SpecialTokensNeverCutCharacters) {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "bert")
+      .texts("tokenizer.ggml.tokens", {"[UNK]", "\xE4", "▁x"})
+      .add("tokenizer.ggml.token_type", formats::GgufType::kI32,
+           std::vector<std::int64_t>{kUnknown, kUserDefined, kNormal})
+      .add("tokenizer.ggml.unknown_token_id", std::int64_t{0});
+  const auto tokenizer = load_gguf_tokenizer(gguf.get());
+  EXPECT_THAT(tokenizer->encode("x \xE4\xBD\xA0", {.add_special = false}), ElementsAre(2, 0));
+}
+
 TEST(GgufVocabulary, SaysWhatIsWrong) {
   const auto message = [](const formats::GgufMetadata& gguf) -> std::string {
     try {

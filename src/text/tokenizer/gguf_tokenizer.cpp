@@ -74,10 +74,12 @@ GgufTokenizer::Specials GgufTokenizer::collect_specials(bool control) const {
     const Kind kind = vocabulary_.kinds[i];
     const bool wanted = kind == Kind::kUserDefined ||
                         (control && (kind == Kind::kControl || kind == Kind::kUnknown));
-    if (!wanted) continue;
     const auto id = static_cast<TokenId>(i);
+    const std::string_view text = vocabulary_.tokens.text(id);
+    // A token that is a part of a character would cut characters of the text.
+    if (!wanted || !utf8::is_valid(text)) continue;
     specials.ids.push_back(id);
-    texts.push_back(vocabulary_.tokens.text(id));
+    texts.push_back(text);
     specials.strips.push_back({!vocabulary_.strips_left.empty() && vocabulary_.strips_left[i],
                                !vocabulary_.strips_right.empty() && vocabulary_.strips_right[i]});
   }
