@@ -14,7 +14,6 @@
 #include "cli/session.h"
 #include "core/error.h"
 #include "core/json.h"
-#include "core/log.h"
 #include "core/progress.h"
 
 namespace mistral::cli {
@@ -114,7 +113,7 @@ class BenchCommand final : public Command {
     }
   }
 
-  // Touches the weights, and leaves `past` in the prefix cache.
+  // Touches the weights; a prefix cache then holds `past`.
   void warm_up(Session& session, const std::vector<TokenId>& past) {
     std::vector<TokenId> prompt = past;
     for (const TokenId token : random_tokens(session, 16)) prompt.push_back(token);
@@ -135,14 +134,27 @@ class BenchCommand final : public Command {
     result.test = fmt::format("pp{}", prompt_) + depth_suffix();
     result.prompt_tokens = prompt_;
     for (int i = 0; i < repetitions_; ++i) {
-      const Usage usage = run(session, prompt_after(session, past, prompt_), 1);
-      // What the cache did not hold (it holds whole blocks) was computed and timed as well.
-      const std::int64_t computed = usage.prompt_tokens - usage.cached_tokens;
-      if (computed > prompt_ + kLargestBlock) warn_not_cached(usage);
-      result.speeds.push_back(static_cast<double>(computed) / usage.prompt_seconds);
+      result.speeds.push_back(prompt_speed(session, past));
       step();
     }
     return result;
+  }
+
+  double prompt_speed(Session& session, const std::vector<TokenId>& past) {
+    const Usage usage = run(session, prompt_after(session, past, prompt_), 1);
+    const std::int64_t computed = usage.prompt_tokens - usage.cached_tokens;
+    // What a prefix cache does not hold of the past (it holds whole blocks) is computed and timed.
+    if (computed <= prompt_ + kLargestBlock) {
+      return static_cast<double>(computed) / usage.prompt_seconds;
+    }
+    // The past was computed as well: what it takes alone is subtracted.
+    const double seconds = usage.prompt_seconds - run(session, past, 1).prompt_seconds;
+    if (seconds <= 0) {
+      throw make_error(ErrorKind::kInvalidArgument,
+                       "{} prompt tokens after {} are too few to measure; use more with -p",
+                       prompt_, depth_);
+    }
+    return static_cast<double>(prompt_) / seconds;
   }
 
   template <typename Step>
@@ -161,15 +173,6 @@ class BenchCommand final : public Command {
 
   [[nodiscard]] std::string depth_suffix() const {
     return depth_ > 0 ? fmt::format(" @ d{}", depth_) : "";
-  }
-
-  void warn_not_cached(const Usage& usage) {
-    if (warned_) return;
-    warned_ = true;
-    log::warn(
-        "only {} of the {} tokens before the prompt were in the cache; the others count as "
-        "prompt",
-        usage.cached_tokens, depth_);
   }
 
   [[nodiscard]] std::string as_table(const Session& session,
@@ -230,7 +233,6 @@ class BenchCommand final : public Command {
   int repetitions_ = 5;
   bool json_ = false;
   std::int64_t context_ = 0;
-  bool warned_ = false;
   std::mt19937_64 random_{1};  // the same tokens in every run of the program
 };
 

@@ -15,6 +15,7 @@ namespace mistral::cli {
 namespace {
 
 constexpr std::size_t kWindowsAtOnce = 2;
+constexpr std::size_t kPiece = 4096;  // logits that one task sums
 
 // Written by the engine's thread until the request has finished, and shared with it because a
 // cancelled request may still be in a step.
@@ -37,11 +38,13 @@ Window submit_window(Session& session, std::vector<TokenId> tokens) {
   request.sampling.temperature = 0.0;
   request.sampling.ignore_eos = true;
   request.sampling.max_tokens = 1;
-  request.on_prompt_logits = [score](std::int64_t position, std::span<const float> logits) {
+  // Called by the engine's thread between steps, when nobody else uses the threads.
+  request.on_prompt_logits = [score, &pool = session.pool()](std::int64_t position,
+                                                             std::span<const float> logits) {
     const auto length = static_cast<std::int64_t>(score->tokens.size());
     if (position < length / 2 || position + 1 >= length) return;
     const TokenId next = score->tokens[static_cast<std::size_t>(position + 1)];
-    score->sum += negative_log_likelihood(logits, next);
+    score->sum += negative_log_likelihood(logits, next, pool);
     ++score->scored;
   };
   return {score, session.engine().submit(std::move(request))};
@@ -59,12 +62,36 @@ void wait_for(Window& window) {
   }
 }
 
+// Sum of exp(logit - largest) over a piece of a row.
+struct PartialSum {
+  double largest = 0;
+  double sum = 0;
+};
+
+PartialSum partial_sum(std::span<const float> logits) {
+  PartialSum part;
+  part.largest = *std::ranges::max_element(logits);
+  for (const float logit : logits) part.sum += std::exp(static_cast<double>(logit) - part.largest);
+  return part;
+}
+
 }  // namespace
 
-double negative_log_likelihood(std::span<const float> logits, TokenId token) {
-  const double largest = *std::ranges::max_element(logits);
+double negative_log_likelihood(std::span<const float> logits, TokenId token, ThreadPool& pool) {
+  // Pieces of fixed length, added up in order: the sum does not depend on who computed them.
+  std::vector<PartialSum> parts((logits.size() + kPiece - 1) / kPiece);
+  pool.run(static_cast<std::int64_t>(parts.size()), 1,
+           [&](std::int64_t begin, std::int64_t end, int /*worker*/) {
+             for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end);
+                  ++i) {
+               const std::size_t length = std::min(kPiece, logits.size() - i * kPiece);
+               parts[i] = partial_sum(logits.subspan(i * kPiece, length));
+             }
+           });
+  double largest = parts.front().largest;
+  for (const PartialSum& part : parts) largest = std::max(largest, part.largest);
   double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - largest);
+  for (const PartialSum& part : parts) sum += part.sum * std::exp(part.largest - largest);
   return std::log(sum) + largest - logits[static_cast<std::size_t>(token)];
 }
 

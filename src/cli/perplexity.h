@@ -20,7 +20,8 @@ struct Perplexity {
 [[nodiscard]] Perplexity measure_perplexity(Session& session, std::span<const TokenId> tokens,
                                             std::int64_t window);
 
-// -log of the probability that the logits give to `token`.
-[[nodiscard]] double negative_log_likelihood(std::span<const float> logits, TokenId token);
+// -log of the probability that the logits give to `token`, the same for any number of threads.
+[[nodiscard]] double negative_log_likelihood(std::span<const float> logits, TokenId token,
+                                             ThreadPool& pool);
 
 }  // namespace mistral::cli

@@ -65,8 +65,7 @@ class RunCommand final : public Command {
     }
     if (model.chat_template) return true;
     if (!model.chat_template_problem.empty()) {
-      throw make_error(ErrorKind::kUnsupported,
-                       "the chat template cannot be used: {} (--raw continues text without it)",
+      throw make_error(ErrorKind::kUnsupported, "{} (--raw continues text without it)",
                        model.chat_template_problem);
     }
     if (!system_.empty()) {

@@ -19,6 +19,9 @@ class Session {
   [[nodiscard]] const models::LoadedModel& model() const { return loaded_; }
   [[nodiscard]] engine::Engine& engine() { return *engine_; }
 
+  // Used by the model: outside the engine's thread nobody may run anything on it.
+  [[nodiscard]] ThreadPool& pool() { return pool_; }
+
   [[nodiscard]] std::int64_t context_length() const { return loaded_.model->context_length(); }
   [[nodiscard]] std::int64_t vocab_size() const { return loaded_.model->vocab_size(); }
   // Throws Error that says why there is none.

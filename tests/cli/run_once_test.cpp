@@ -95,14 +95,14 @@ TEST_F(RunOnceTest, BenchMeasuresBothSpeeds) {
   EXPECT_THAT(table.out, ContainsRegex("pp24 .* ± "));
   EXPECT_THAT(table.out, ContainsRegex("tg4 .* ± "));
   const Outcome outcome =
-      run_program(join(join({"bench", "--json", "--depth", "40"}, model_.selector), options));
+      run_program(join(join({"bench", "--json", "--depth", "8"}, model_.selector), options));
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   const Json json = Json::parse(outcome.out);
   ASSERT_EQ(json.size(), 2);
   for (const Json& entry : json) {
     EXPECT_EQ(entry["samples"].size(), 2);
     EXPECT_GT(entry["tokens_per_second"], 0);
-    EXPECT_EQ(entry["n_depth"], 40);
+    EXPECT_EQ(entry["n_depth"], 8);
   }
   EXPECT_EQ(json[0]["n_prompt"], 24);
   EXPECT_EQ(json[1]["n_gen"], 4);
