@@ -106,7 +106,7 @@ TEST_P(FastSplitTest, FindsWhatOnigurumaFinds) {
 
 INSTANTIATE_TEST_SUITE_P(Known, FastSplitTest,
                          ::testing::Values(kGpt2, kLlama3, kQwen2, kCl100k, kBailing, kO200k,
-                                           kTekken));
+                                           kTekken, kClip));
 
 TEST(FastSplit, LeavesOtherExpressionsToOniguruma) {
   EXPECT_FALSE(FastSplit::for_expression("\\s+"));

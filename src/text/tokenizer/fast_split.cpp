@@ -44,7 +44,8 @@ class Splitter {
     pieces.reserve(text_.size() / 4 + 1);
     for (std::size_t begin = 0; begin < text_.size();) {
       const std::size_t end = piece_end(begin);
-      pieces.push_back({begin, end});
+      const bool gap = style_.words == FastSplit::Words::kRuns && at(begin).kind == Kind::kSpace;
+      if (!gap) pieces.push_back({begin, end});
       begin = end;
     }
     return pieces;
@@ -102,6 +103,9 @@ class Splitter {
           return run_end(begin + first.length, Kind::kLetter);
         }
         break;
+      case FastSplit::Words::kRuns:
+        if (first.kind == Kind::kNumber) return begin + first.length;
+        return run_end(begin + first.length, first.kind);
       case FastSplit::Words::kByCase:
         if (const std::size_t end = word_by_case_end(begin, first); end != begin) {
           const std::size_t with_contraction = contraction_end(end);
@@ -212,7 +216,7 @@ std::optional<FastSplit> FastSplit::for_expression(std::string_view expression) 
     std::string_view expression;
     Style style;
   };
-  static constexpr std::array<Entry, 7> kEntries{{
+  static constexpr std::array<Entry, 8> kEntries{{
       {known::kGpt2, {Words::kSpaceThenRun, Contractions::kLowerCase, 0, false}},
       {known::kLlama3, {Words::kAnyThenLetters, Contractions::kAnyCase, 3, false}},
       {known::kQwen2, {Words::kAnyThenLetters, Contractions::kAnyCase, 1, false}},
@@ -220,6 +224,7 @@ std::optional<FastSplit> FastSplit::for_expression(std::string_view expression) 
       {known::kBailing, {Words::kAnyThenLetters, Contractions::kAnyCase, 1, false}},
       {known::kO200k, {Words::kByCase, Contractions::kAnyCase, 3, true}},
       {known::kTekken, {Words::kByCase, Contractions::kNone, 1, true}},
+      {known::kClip, {Words::kRuns, Contractions::kLowerCase, 1, false}},
   }};
   for (const Entry& entry : kEntries) {
     if (entry.expression == expression) return FastSplit(entry.style);

@@ -15,7 +15,7 @@ class FastSplit {
   // Empty when the expression is not one of the known ones.
   [[nodiscard]] static std::optional<FastSplit> for_expression(std::string_view expression);
 
-  // The matches of the expression in valid UTF-8. They cover the text without gaps.
+  // The matches of the expression in valid UTF-8.
   [[nodiscard]] std::vector<ByteRange> find_all(std::string_view text) const;
 
   enum class Contractions { kNone, kLowerCase, kAnyCase };
@@ -23,6 +23,7 @@ class FastSplit {
     kSpaceThenRun,    // " ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+" (GPT-2)
     kAnyThenLetters,  // "[^\r\n\p{L}\p{N}]?\p{L}+" (cl100k, Llama 3, Qwen 2)
     kByCase,          // upper-case run, then lower-case run (o200k)
+    kRuns,            // "[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", blanks are no match (CLIP)
   };
   struct Style {
     Words words = Words::kSpaceThenRun;
@@ -52,6 +53,8 @@ inline constexpr std::string_view kO200k =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 inline constexpr std::string_view kTekken =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view kClip =
+    R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
 }  // namespace split_expression
 
 }  // namespace mistral::text
