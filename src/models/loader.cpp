@@ -1,6 +1,9 @@
 #include "models/loader.h"
 
 #include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -13,6 +16,13 @@ namespace {
 
 // Used when the system does not say how much memory is free.
 constexpr std::int64_t kFallbackCacheBytes = std::int64_t{1} << 30;
+
+// MISTRALCPP_CPU names the kernel set, for tests and comparisons; unset: the best one.
+std::optional<std::string_view> chosen_kernels() {
+  const char* name = std::getenv("MISTRALCPP_CPU");
+  if (name == nullptr || *name == '\0') return std::nullopt;
+  return name;
+}
 
 DType storage_type(ComputeDType dtype) {
   switch (dtype) {
@@ -70,7 +80,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
     throw make_error(ErrorKind::kInvalidArgument, "a context of {} tokens is too long", context);
   }
 
-  model.backend = ops::make_cpu_backend(pool);
+  model.backend = ops::make_cpu_backend(pool, chosen_kernels());
   log::info("{}: {} ({} parameters), kernels {}, {} threads", model.name, model.architecture,
             model.parameters, model.backend->name(), pool.size());
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),

@@ -245,7 +245,9 @@ std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, std::optional<std::s
     }
     if (isa) {
       throw make_error(ErrorKind::kUnsupported,
-                       "this processor or build does not have the '{}' kernels", *isa);
+                       "this processor or build does not have the '{}' kernels; the kernel sets are "
+                       "portable, avx2 and avx512",
+                       *isa);
     }
   }
   throw make_error(ErrorKind::kInvalidArgument,
