@@ -21,16 +21,16 @@ constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
 constexpr int kMaxThreads = 1024;
 
 // What a chat model is sampled with when its authors recommend nothing.
-constexpr double kTemperature = 0.7;
-constexpr std::int32_t kTopK = 40;
-constexpr double kTopP = 0.95;
+constexpr double kTemperature = 0.1;
+constexpr std::int32_t kTopK = 32;
+constexpr double kTopP = 0.1;
 constexpr double kMinP = 0.05;
 
 const std::string kModelGroup = "Model";
 const std::string kRuntimeGroup = "Running";
 const std::string kSamplingGroup =
     "Sampling (default: what the model recommends, else temperature "
-    "0.7, top-k 40, top-p 0.95, min-p 0.05)";
+    "0.1, top-k 32, top-p 0.1, min-p 0.05)";
 
 // "a.gguf b.gguf" is two files, unless a file of that name exists.
 std::vector<std::string> split_files(const std::vector<std::string>& arguments,

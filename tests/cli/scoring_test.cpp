@@ -54,9 +54,9 @@ SamplingParams resolve(std::vector<std::string> arguments, const SamplingParams&
 
 TEST(SamplingOptionsTest, HasDefaultsForModelsWithoutAny) {
   const SamplingParams params = resolve({}, {});
-  EXPECT_EQ(params.temperature, 0.7);
-  EXPECT_EQ(params.top_k, 40);
-  EXPECT_EQ(params.top_p, 0.95);
+  EXPECT_EQ(params.temperature, 0.1);
+  EXPECT_EQ(params.top_k, 32);
+  EXPECT_EQ(params.top_p, 0.1);
   EXPECT_EQ(params.min_p, 0.05);
   EXPECT_EQ(params.max_tokens, std::nullopt);
 }
