@@ -237,6 +237,7 @@ struct OutputStmt final : Stmt {
   struct Part {
     std::string text;  // if there is no expression
     ExprPtr expr;
+    bool constant = false;  // reads no variable and calls nothing
   };
   explicit OutputStmt(Position where) : Stmt(StmtKind::kOutput, where) {}
   std::vector<Part> parts;
@@ -309,7 +310,7 @@ struct AutoescapeStmt final : Stmt {
 
 // The function behind {% macro %}, {% call %} and {% generation %}.
 struct MacroFunction {
-  std::string name;
+  std::string name;  // empty for the body of {% call %}
   std::vector<std::unique_ptr<NameExpr>> parameters;
   std::vector<ExprPtr> defaults;  // of the last parameters
   Body body;
@@ -376,6 +377,48 @@ struct RefusedStmt final : Stmt {
   ExprPtr source;
   std::vector<std::unique_ptr<NameExpr>> names;  // that it would define
 };
+
+// Calls `visit` with each list of statements directly inside `stmt`, in order.
+template <typename Visit>
+void for_each_body(Stmt& stmt, const Visit& visit) {
+  switch (stmt.kind) {
+    case StmtKind::kSetBlock:
+      visit(static_cast<SetBlockStmt&>(stmt).body);
+      break;
+    case StmtKind::kFor:
+      visit(static_cast<ForStmt&>(stmt).body);
+      visit(static_cast<ForStmt&>(stmt).otherwise);
+      break;
+    case StmtKind::kIf:
+      for (auto& branch : static_cast<IfStmt&>(stmt).branches) visit(branch.body);
+      visit(static_cast<IfStmt&>(stmt).otherwise);
+      break;
+    case StmtKind::kWith:
+      visit(static_cast<WithStmt&>(stmt).body);
+      break;
+    case StmtKind::kAutoescape:
+      visit(static_cast<AutoescapeStmt&>(stmt).body);
+      break;
+    case StmtKind::kMacro:
+      visit(static_cast<MacroStmt&>(stmt).function.body);
+      break;
+    case StmtKind::kCallBlock:
+      visit(static_cast<CallBlockStmt&>(stmt).function.body);
+      break;
+    case StmtKind::kFilterBlock:
+      visit(static_cast<FilterBlockStmt&>(stmt).body);
+      break;
+    case StmtKind::kBlock:
+      visit(static_cast<BlockStmt&>(stmt).body);
+      break;
+    case StmtKind::kOutput:
+    case StmtKind::kSet:
+    case StmtKind::kBreak:
+    case StmtKind::kContinue:
+    case StmtKind::kRefused:
+      break;
+  }
+}
 
 // A whole template after resolution.
 struct Program {

@@ -59,8 +59,12 @@ bool Generator::next(Value& item) {
   return !finished_;
 }
 
-Value make_generator(std::function<Generator::Step()> start) {
-  return Value::instance(Ref<Instance>(make_object<Generator>(std::move(start)).get()));
+std::string Generator::repr() const {
+  return fmt::format("<generator object {} at {}>", name_, kShownAddress);
+}
+
+Value make_generator(std::string_view name, std::function<Generator::Step()> start) {
+  return Value::instance(Ref<Instance>(make_object<Generator>(name, std::move(start)).get()));
 }
 
 }  // namespace mistral::text::jinja

@@ -39,16 +39,19 @@ class AttributePath {
 class Generator final : public Iterator {
  public:
   using Step = std::function<bool(Value&)>;
-  explicit Generator(std::function<Step()> start) : start_(std::move(start)) {}
+  Generator(std::string_view name, std::function<Step()> start)
+      : name_(name), start_(std::move(start)) {}
+  [[nodiscard]] std::string repr() const override;
   [[nodiscard]] bool next(Value& item) override;
 
  private:
+  const std::string_view name_;  // of the Python function, of static storage
   std::function<Step()> start_;
   Step step_;
   bool running_ = false;
   bool finished_ = false;
 };
 
-[[nodiscard]] Value make_generator(std::function<Generator::Step()> start);
+[[nodiscard]] Value make_generator(std::string_view name, std::function<Generator::Step()> start);
 
 }  // namespace mistral::text::jinja

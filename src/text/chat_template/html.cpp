@@ -8,6 +8,7 @@
 
 #include "text/chat_template/eval_error.h"
 #include "text/chat_template/html_entities.h"
+#include "text/chat_template/operators.h"
 #include "text/chat_template/text_operations.h"
 #include "text/chat_template/unicode.h"
 #include "text/chat_template/value.h"
@@ -220,11 +221,11 @@ Word take_apart(std::string_view text) {
 }
 
 std::string shown(const std::string& url, const UrlizeOptions& options) {
-  const auto length = static_cast<std::int64_t>(count_code_points(url));
-  if (!options.trim || length <= *options.trim) return url;
-  const std::int64_t keep =
-      *options.trim < 0 ? std::max<std::int64_t>(length + *options.trim, 0) : *options.trim;
-  return url.substr(0, byte_offset(url, static_cast<std::size_t>(keep), all_ascii(url))) + "...";
+  if (options.trim.is_missing() || options.trim.is_none()) return url;
+  const Value whole = Value::string(url);
+  const Value length = Value::integer(static_cast<std::int64_t>(count_code_points(url)));
+  if (!compare(CompareOp::kGt, length, options.trim)) return url;
+  return slice(whole, Value(), options.trim, Value()).text() + "...";
 }
 
 std::string link(const std::string& middle, const UrlizeOptions& options) {

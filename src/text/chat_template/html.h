@@ -1,11 +1,11 @@
 // HTML and URLs: what the filters striptags, urlize and urlencode need.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "text/chat_template/value.h"
 
 namespace mistral::text::jinja {
 
@@ -17,7 +17,7 @@ namespace mistral::text::jinja {
 [[nodiscard]] std::string quote_url(std::string_view text, bool query);
 
 struct UrlizeOptions {
-  std::optional<std::int64_t> trim;  // the length from which on shown URLs are cut
+  Value trim;  // the length from which on shown URLs are cut; missing or None: never
   std::string rel;
   std::string target;
   std::vector<std::string> extra_schemes;

@@ -107,7 +107,7 @@ Value urlize_filter(Interpreter& in, const Value& self, CallArgs& args) {
   const auto bound = bind_arguments(
       "urlize", args, {"trim_url_limit", "nofollow", "target", "rel", "extra_schemes"});
   UrlizeOptions options;
-  if (!bound[0].is_missing() && !bound[0].is_none()) options.trim = to_index(bound[0]);
+  options.trim = bound[0];
   std::set<std::string> rel = {"noopener"};
   if (truthy(bound[1])) rel.insert("nofollow");
   if (truthy(bound[3])) {

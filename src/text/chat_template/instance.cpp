@@ -77,6 +77,30 @@ class RangeIterator final : public Iterator {
   std::int64_t index_ = 0;
 };
 
+// Where a range holds a value; negative if nowhere.
+std::int64_t position_in_range(const Value& self, const CallArgs& args, std::string_view name) {
+  require_arguments(name, args, 1, 1);
+  const auto& range = *self.instance_as<Range>();
+  for (std::int64_t i = 0; i < range.count(); ++i) {
+    Budget::spend(1);
+    if (equal(args.positional[0], Value::integer(range.at(i)))) return i;
+  }
+  return -1;
+}
+
+Value range_count(Interpreter& /*in*/, const Value& self, CallArgs& args) {
+  const bool found = position_in_range(self, args, "count") >= 0;
+  return Value::integer(std::int64_t{found ? 1 : 0});
+}
+
+Value range_index(Interpreter& /*in*/, const Value& self, CallArgs& args) {
+  const std::int64_t position = position_in_range(self, args, "index");
+  if (position < 0) {
+    throw runtime_error("ValueError: {} is not in range", to_repr(args.positional[0]));
+  }
+  return Value::integer(position);
+}
+
 class EmptyIterator final : public Iterator {
  public:
   [[nodiscard]] bool next(Value& /*item*/) override { return false; }
@@ -223,7 +247,12 @@ Value Range::attribute(std::string_view name) {
   if (name == "start") return Value::integer(start_);
   if (name == "stop") return Value::integer(stop_);
   if (name == "step") return Value::integer(step_);
-  return {};
+  const bool counts = name == "count";
+  if (!counts && name != "index") return {};
+  const Value self = Value::instance(Ref<Instance>(this));
+  return Value::instance(Ref<Instance>(
+      make_object<Callable>(counts ? "count" : "index", self, counts ? range_count : range_index)
+          .get()));
 }
 
 Value Range::item(const Value& index) {
@@ -303,9 +332,9 @@ Ref<Iterator> DictView::iterate() {
 }
 
 std::string Callable::repr() const {
-  if (self_.is_missing()) return fmt::format("<function {}>", name_);
-  return fmt::format("<built-in method {} of {} object>", name_,
-                     mistral::text::jinja::type_name(self_));
+  if (self_.is_missing()) return fmt::format("<function {} at {}>", name_, kShownAddress);
+  return fmt::format("<built-in method {} of {} object at {}>", name_,
+                     mistral::text::jinja::type_name(self_), kShownAddress);
 }
 
 bool Callable::equals(const Instance& other) const {

@@ -15,6 +15,10 @@ namespace mistral::text::jinja {
 class Interpreter;
 class Iterator;
 
+// Python shows where an object lies in memory. What lies where must not leak, nor make renderings
+// differ, so it is always here.
+inline constexpr std::string_view kShownAddress = "0x7f0000000000";
+
 // Arguments of a call: f(1, 2, key=3).
 struct CallArgs {
   std::vector<Value> positional;

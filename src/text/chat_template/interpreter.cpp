@@ -71,12 +71,19 @@ std::string Interpreter::run() {
     frame_->slot(program_.self_slot) =
         Value::instance(Ref<Instance>(make_object<TemplateReference>(program_).get()));
   }
-  TextBuilder out;
+  Sink out;
   out_ = &out;
   enter(program_.scope);
   (void)execute(program_.body);
   out_ = nullptr;
-  return out.take();
+  return out.finish();
+}
+
+std::string Interpreter::Sink::finish() {
+  if (!not_text.empty()) {
+    throw runtime_error("TypeError: sequence item: expected str instance, {} found", not_text);
+  }
+  return text.take();
 }
 
 // --- Statements
@@ -143,6 +150,8 @@ void Interpreter::output(const OutputStmt& stmt) {
   for (const auto& part : stmt.parts) {
     if (part.expr == nullptr) {
       write(part.text);
+    } else if (part.constant && part.expr->kind != ExprKind::kConstant) {
+      print(evaluate_constant(*part.expr), stmt.escape);
     } else {
       Value storage;
       print(evaluate(*part.expr, storage), stmt.escape);
@@ -150,11 +159,25 @@ void Interpreter::output(const OutputStmt& stmt) {
   }
 }
 
+Value Interpreter::evaluate_constant(const Expr& expr) {
+  // What fails while Jinja compiles is tried again when the template runs.
+  try {
+    lenient_slices_ = true;
+    Value value = evaluate(expr);
+    lenient_slices_ = false;
+    return value;
+  } catch (const EvalError& error) {
+    lenient_slices_ = false;
+    if (error.kind() == TemplateErrorKind::kLimit) throw;
+  }
+  return evaluate(expr);
+}
+
 void Interpreter::write(std::string_view text) {
-  if (out_->text().size() + text.size() > limits_.output_bytes) {
+  if (out_->text.text().size() + text.size() > limits_.output_bytes) {
     throw limit_error("the output exceeds the limit of {} bytes", limits_.output_bytes);
   }
-  out_->append(text);
+  out_->text.append(text);
 }
 
 void Interpreter::print(const Value& value, EscapeMode escape) {
@@ -169,11 +192,11 @@ void Interpreter::print(const Value& value, EscapeMode escape) {
 }
 
 void Interpreter::write_joined(const Value& value) {
-  if (!value.is_string()) {
-    throw runtime_error("TypeError: sequence item: expected str instance, {} found",
-                        type_name(value));
+  if (value.is_string()) {
+    print(value, EscapeMode::kOff);
+  } else {
+    out_->not_text = type_name(value);
   }
-  print(value, EscapeMode::kOff);
 }
 
 void Interpreter::require_namespaces(const Expr& target) {
@@ -240,7 +263,7 @@ Interpreter::Flow Interpreter::loop(const ForStmt& stmt) {
   return Flow::kNormal;
 }
 
-Value Interpreter::run_recursive_loop(const ForStmt& loop, const Ref<FrameObject>& closure,
+Value Interpreter::run_recursive_loop(const ForStmt& loop, Ref<FrameObject> closure,
                                       const Value& iterable, std::int64_t depth0) {
   const FrameSwitch frame(*this, loop.loop_frame_size, closure);
   Capture capture(*this);
@@ -260,7 +283,7 @@ bool Interpreter::passes_test(const ForStmt& loop, const Ref<FrameObject>& frame
 }
 
 Interpreter::Flow Interpreter::loop_over(const ForStmt& stmt, const Value& iterable,
-                                         std::int64_t depth0, const Ref<FrameObject>& closure) {
+                                         std::int64_t depth0, Ref<FrameObject> closure) {
   bool first = true;
   Flow result = Flow::kNormal;
   // False when the loop is over.
@@ -418,7 +441,7 @@ void Interpreter::leave(const ScopeEntry& scope) {
   for (const std::uint32_t index : scope.leave) frame_->slot(index) = Value();
 }
 
-Value Interpreter::call_macro(const MacroFunction& macro, const Ref<FrameObject>& closure,
+Value Interpreter::call_macro(const MacroFunction& macro, Ref<FrameObject> closure,
                               CallArgs& args) {
   const FrameSwitch frame(*this, macro.frame_size, closure);
   bind_macro_arguments(macro, args, *frame_);

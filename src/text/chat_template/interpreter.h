@@ -22,10 +22,10 @@ class Interpreter {
 
   // --- For filters, tests, globals and objects
   [[nodiscard]] Value call(const Value& callee, CallArgs& args);
-  [[nodiscard]] Value call_macro(const MacroFunction& macro, const Ref<FrameObject>& closure,
+  [[nodiscard]] Value call_macro(const MacroFunction& macro, Ref<FrameObject> closure,
                                  CallArgs& args);
   [[nodiscard]] Value call_block(const BlockStmt& block);
-  [[nodiscard]] Value run_recursive_loop(const ForStmt& loop, const Ref<FrameObject>& closure,
+  [[nodiscard]] Value run_recursive_loop(const ForStmt& loop, Ref<FrameObject> closure,
                                          const Value& iterable, std::int64_t depth0);
   // Whether {% autoescape %} is on where the template is now.
   [[nodiscard]] bool autoescape() const { return autoescape_; }
@@ -37,6 +37,14 @@ class Interpreter {
 
  private:
   enum class Flow : std::uint8_t { kNormal, kBreak, kContinue };
+
+  // Where output goes. A call or filter block may put something there that is not text; joining
+  // the output fails then, at its end.
+  struct Sink {
+    TextBuilder text;
+    std::string not_text;
+    [[nodiscard]] std::string finish();
+  };
   class Depth;
   class Capture;
   class FrameSwitch;
@@ -49,7 +57,7 @@ class Interpreter {
   [[nodiscard]] Flow set_block(const SetBlockStmt& stmt);
   [[nodiscard]] Flow loop(const ForStmt& stmt);
   [[nodiscard]] Flow loop_over(const ForStmt& stmt, const Value& iterable, std::int64_t depth0,
-                               const Ref<FrameObject>& closure);
+                               Ref<FrameObject> closure);
   [[nodiscard]] Flow branch(const IfStmt& stmt);
   [[nodiscard]] Flow with(const WithStmt& stmt);
   [[nodiscard]] Flow autoescape_block(const AutoescapeStmt& stmt);
@@ -64,7 +72,7 @@ class Interpreter {
   void require_namespaces(const Expr& target);
   void print(const Value& value, EscapeMode escape);
   void write(std::string_view text);
-  // Writes the result of a call or filter block, which must be text already.
+  // Writes the result of a call or filter block.
   void write_joined(const Value& value);
   [[nodiscard]] bool escapes(EscapeMode mode) const {
     return mode == EscapeMode::kOn || (mode == EscapeMode::kDynamic && autoescape_);
@@ -78,6 +86,8 @@ class Interpreter {
   // Like evaluate(), but names and constants are not copied; others are kept in `storage`.
   [[nodiscard]] const Value& evaluate(const Expr& expr, Value& storage);
   [[nodiscard]] Value evaluate_compound(const Expr& expr);
+  // For printed expressions without variables; see is_constant().
+  [[nodiscard]] Value evaluate_constant(const Expr& expr);
   [[nodiscard]] const Value& read(const NameExpr& name);
   [[nodiscard]] Value& variable(const Slot& slot);
   [[nodiscard]] Value evaluate_dict(const DictExpr& expr);
@@ -99,8 +109,9 @@ class Interpreter {
   std::vector<Value> context_;
   Ref<FrameObject> root_;
   Ref<FrameObject> frame_;
-  TextBuilder* out_ = nullptr;
+  Sink* out_ = nullptr;
   bool autoescape_ = false;
+  bool lenient_slices_ = false;  // a slice that is not possible is undefined, not an error
   int depth_ = 0;
   int call_depth_ = 0;
   Position position_;

@@ -207,7 +207,13 @@ Value Interpreter::item(const ItemExpr& expr) {
     const Value stop = bounds.stop != nullptr ? evaluate(*bounds.stop) : Value();
     const Value step = bounds.step != nullptr ? evaluate(*bounds.step) : Value();
     position_ = expr.position;
-    return slice(object, start, stop, step);
+    if (!lenient_slices_ || object.is_undefined()) return slice(object, start, stop, step);
+    const auto bound = [](const Value& v) { return v.is_missing() || v.is_none() || v.is_int(); };
+    const bool sliceable = object.is_string() || object.is_sequence();
+    if (sliceable && bound(start) && bound(stop) && bound(step)) {
+      return slice(object, start, stop, step);
+    }
+    return Value::undefined(fmt::format("{} object has no such slice", type_name(object)));
   }
   Value key_storage;
   const Value& key = evaluate(*expr.key, key_storage);

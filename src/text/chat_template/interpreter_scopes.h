@@ -34,17 +34,17 @@ class Interpreter::Capture {
  public:
   explicit Capture(Interpreter& interpreter)
       : interpreter_(interpreter), previous_(interpreter.out_) {
-    interpreter_.out_ = &text_;
+    interpreter_.out_ = &sink_;
   }
   ~Capture() { interpreter_.out_ = previous_; }
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
-  [[nodiscard]] std::string finish() { return text_.take(); }
+  [[nodiscard]] std::string finish() { return sink_.finish(); }
 
  private:
   Interpreter& interpreter_;
-  TextBuilder* previous_;
-  TextBuilder text_;
+  Sink* previous_;
+  Sink sink_;
 };
 
 // Runs in another frame: a new one of a function that is called, or one that exists.

@@ -209,12 +209,8 @@ Value tojson(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   style.ascii = truthy(bound[0]);
   style.sort_keys = truthy(bound[3]);
   const Value& indent = bound[1];
-  if (!indent.is_missing() && !indent.is_none()) {
-    style.indented = true;
-    style.item_separator = ",";
-    style.indent = indent.is_string() ? indent.text()
-                                      : binary(BinaryOp::kMul, Value::string(" "), indent).text();
-  }
+  style.indented = !indent.is_missing() && !indent.is_none();
+  if (style.indented) style.item_separator = ",";
   const Value& separators = bound[2];
   if (!separators.is_missing() && !separators.is_none()) {
     const std::vector<Value> pair = collect(separators);
@@ -226,6 +222,11 @@ Value tojson(Interpreter& /*in*/, const Value& self, CallArgs& args) {
     }
     style.item_separator = pair[0].text();
     style.key_separator = pair[1].text();
+  }
+  // A string alone is written before Python looks at the indentation.
+  if (style.indented && !self.is_string()) {
+    style.indent = indent.is_string() ? indent.text()
+                                      : binary(BinaryOp::kMul, Value::string(" "), indent).text();
   }
   return Value::string(JsonWriter(style).run(self));
 }

@@ -370,6 +370,9 @@ Value binary(BinaryOp op, const Value& left, const Value& right) {
   if (left.is_number() && right.is_number()) return numeric(op, left, right);
   if (op == BinaryOp::kMod && left.is_string()) return percent_format(left, right);
   if (left.is_undefined()) left.undefined_object().fail();
+  // A safe string multiplies itself before it asks the other operand.
+  if (op == BinaryOp::kMul && left.is_markup())
+    return repeat(left, Value::integer(to_index(right)));
   if (right.is_undefined()) right.undefined_object().fail();
   if (op == BinaryOp::kAdd) return concatenate(left, right);
   if (op == BinaryOp::kMul) {

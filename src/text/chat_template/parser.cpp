@@ -296,7 +296,6 @@ class Parser : private ExpressionParser {
   StmtPtr parse_call_block(Position where) {
     advance();
     auto node = make<CallBlockStmt>(where);
-    node->function.name = "caller";
     node->function.position = where;
     if (at(TokenKind::kLeftParen)) parse_signature(node->function);
     node->call = parse_expression(true);
@@ -308,7 +307,6 @@ class Parser : private ExpressionParser {
   StmtPtr parse_generation(Position where) {
     advance();
     auto node = make<CallBlockStmt>(where);
-    node->function.name = "caller";
     node->function.position = where;
     node->function.body = parse_statements_to("endgeneration");
     return node;

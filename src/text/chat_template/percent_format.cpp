@@ -222,6 +222,7 @@ class Formatter {
   static void emit_int(TextBuilder& out, const Spec& spec, const Value& value) {
     const bool decimal =
         spec.conversion == U'd' || spec.conversion == U'i' || spec.conversion == U'u';
+    if (decimal && value.is_undefined()) value.undefined_object().fail();
     if (!value.is_int() && !(decimal && value.is_float())) {
       throw runtime_error("TypeError: %{} format: {} is required, not {}",
                           static_cast<char>(spec.conversion),
@@ -258,6 +259,7 @@ class Formatter {
   }
 
   static void emit_float(TextBuilder& out, const Spec& spec, const Value& value) {
+    if (value.is_undefined()) value.undefined_object().fail();
     if (!value.is_number()) {
       throw runtime_error("TypeError: must be real number, not {}", type_name(value));
     }

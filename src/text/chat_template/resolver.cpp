@@ -2,8 +2,10 @@
 
 #include <deque>
 #include <map>
+#include <set>
 
 #include "text/chat_template/builtins.h"
+#include "text/chat_template/constants.h"
 #include "text/chat_template/name_finder.h"
 #include "text/chat_template/symbols.h"
 
@@ -38,6 +40,7 @@ class Resolver {
  public:
   Program run(Body body) {
     program_.body = std::move(body);
+    collect_blocks(program_.body);
     FunctionScope function(nullptr);
     Symbols symbols(nullptr, &function);
     NameFinder finder({"self"});
@@ -141,7 +144,10 @@ class Resolver {
       case StmtKind::kOutput: {
         auto& output = static_cast<OutputStmt&>(stmt);
         output.escape = frame.escape;
-        for (auto& part : output.parts) visit(part.expr.get(), frame);
+        for (auto& part : output.parts) {
+          visit(part.expr.get(), frame);
+          part.constant = part.expr != nullptr && is_constant(*part.expr);
+        }
         break;
       }
       case StmtKind::kSet: {
@@ -281,33 +287,28 @@ class Resolver {
 
   static bool holds_scoped_block(const Body& body) {
     for (const StmtPtr& stmt : body) {
-      switch (stmt->kind) {
-        case StmtKind::kBlock: {
-          const auto& block = static_cast<const BlockStmt&>(*stmt);
-          if (block.scoped || holds_scoped_block(block.body)) return true;
-          break;
-        }
-        case StmtKind::kFor: {
-          const auto& loop = static_cast<const ForStmt&>(*stmt);
-          if (holds_scoped_block(loop.body) || holds_scoped_block(loop.otherwise)) return true;
-          break;
-        }
-        case StmtKind::kIf: {
-          const auto& choice = static_cast<const IfStmt&>(*stmt);
-          for (const auto& branch : choice.branches) {
-            if (holds_scoped_block(branch.body)) return true;
-          }
-          if (holds_scoped_block(choice.otherwise)) return true;
-          break;
-        }
-        case StmtKind::kWith:
-          if (holds_scoped_block(static_cast<const WithStmt&>(*stmt).body)) return true;
-          break;
-        default:
-          break;
+      if (stmt->kind == StmtKind::kBlock && static_cast<const BlockStmt&>(*stmt).scoped) {
+        return true;
       }
+      bool found = false;
+      for_each_body(*stmt, [&](Body& inner) { found = found || holds_scoped_block(inner); });
+      if (found) return true;
     }
     return false;
+  }
+
+  // All blocks, outer ones first.
+  void collect_blocks(const Body& body) {
+    for (const StmtPtr& stmt : body) {
+      if (stmt->kind == StmtKind::kBlock) {
+        auto& block = static_cast<BlockStmt&>(*stmt);
+        if (!block_names_.insert(block.name).second) {
+          fail(fmt::format("block '{}' defined twice", block.name), block.position);
+        }
+        program_.blocks.push_back(&block);
+      }
+      for_each_body(*stmt, [&](Body& inner) { collect_blocks(inner); });
+    }
   }
 
   void visit_with(WithStmt& stmt, const Frame& frame) {
@@ -397,12 +398,6 @@ class Resolver {
   }
 
   void visit_block(BlockStmt& stmt, const Frame& frame) {
-    for (const BlockStmt* other : program_.blocks) {
-      if (other->name == stmt.name) {
-        fail(fmt::format("block '{}' defined twice", stmt.name), stmt.position);
-      }
-    }
-    program_.blocks.push_back(&stmt);
     pending_blocks_.push_back(&stmt);
     if (!stmt.scoped) return;
     // What the block reads is known only when it has been resolved; what it could see, only now.
@@ -567,6 +562,7 @@ class Resolver {
   std::map<std::string, Value> undefined_names_;
   std::map<BlockStmt*, std::map<std::string, Slot>> overlays_;
   std::deque<BlockStmt*> pending_blocks_;
+  std::set<std::string> block_names_;
   int for_depth_ = 0;
 };
 

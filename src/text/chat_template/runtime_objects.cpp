@@ -34,11 +34,14 @@ void FrameObject::clear() {
 }
 
 std::string Macro::repr() const {
+  if (function_.name.empty()) return "<Macro anonymous>";
   return fmt::format("<Macro {}>", to_repr(Value::string(function_.name)));
 }
 
 Value Macro::attribute(std::string_view name) {
-  if (name == "name") return Value::string(function_.name);
+  if (name == "name") {
+    return function_.name.empty() ? Value::none() : Value::string(function_.name);
+  }
   if (name == "arguments") {
     std::vector<Value> names;
     for (const auto& parameter : function_.parameters) {

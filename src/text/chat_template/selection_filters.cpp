@@ -9,14 +9,14 @@ namespace {
 using Step = Generator::Step;
 using ItemFunction = std::function<Value(const Value&)>;
 
-// Calls a filter or a test by name with the given arguments, without those already used.
+// Calls a filter or a test by name. A wrong name is an error only once there is an item.
 ItemFunction by_name(Interpreter& in, const Value& name, CallArgs args, bool is_filter) {
   const Builtin* builtin = nullptr;
   if (name.is_string()) builtin = is_filter ? find_filter(name.text()) : find_test(name.text());
-  if (builtin == nullptr) {
-    throw runtime_error("No {} named {}.", is_filter ? "filter" : "test", to_repr(name));
-  }
-  return [&in, builtin, args = std::move(args)](const Value& item) {
+  return [&in, builtin, name, is_filter, args = std::move(args)](const Value& item) {
+    if (builtin == nullptr) {
+      throw runtime_error("No {} named {}.", is_filter ? "filter" : "test", to_repr(name));
+    }
     CallArgs copy = args;
     return builtin->function(in, item, copy);
   };
@@ -50,7 +50,7 @@ ItemFunction map_function(Interpreter& in, CallArgs args) {
 }
 
 Value map(Interpreter& in, const Value& self, CallArgs& args) {
-  return make_generator([&in, self, args]() -> Step {
+  return make_generator("sync_do_map", [&in, self, args]() -> Step {
     if (!truthy(self)) return [](Value&) { return false; };
     ItemFunction function = map_function(in, args);
     return [function = std::move(function), source = iterate(self)](Value& item) {
@@ -64,7 +64,7 @@ Value map(Interpreter& in, const Value& self, CallArgs& args) {
 
 template <bool wanted, bool by_attribute>
 Value select(Interpreter& in, const Value& self, CallArgs& args) {
-  return make_generator([&in, self, args]() mutable -> Step {
+  return make_generator("select_or_reject", [&in, self, args]() mutable -> Step {
     if (!truthy(self)) return [](Value&) { return false; };
     AttributePath path{Value()};
     if (by_attribute) {

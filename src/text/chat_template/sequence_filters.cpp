@@ -101,6 +101,11 @@ Value join(Interpreter& in, const Value& self, CallArgs& args) {
   return safe ? Value::markup(out.take()) : Value::string(out.take());
 }
 
+// The argument `reverse` of sorted(), which must be a number.
+bool flag(const Value& value) {
+  return !value.is_missing() && to_index(value) != 0;
+}
+
 Value sort(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const auto bound = bind_arguments("sort", args, {"reverse", "case_sensitive", "attribute"});
   const bool case_sensitive = truthy(bound[1]);
@@ -117,6 +122,7 @@ Value sort(Interpreter& /*in*/, const Value& self, CallArgs& args) {
     paths.emplace_back(bound[2]);
   }
   std::vector<Value> items = collect(self);
+  const bool reverse = flag(bound[0]);
   std::vector<Value> keys;
   keys.reserve(items.size());
   for (const Value& item : items) {
@@ -125,9 +131,9 @@ Value sort(Interpreter& /*in*/, const Value& self, CallArgs& args) {
       const Value part = path.get(item);
       key.push_back(case_sensitive ? part : ignore_case(part));
     }
-    keys.push_back(key.size() == 1 ? key[0] : Value::list(std::move(key)));
+    keys.push_back(Value::list(std::move(key)));
   }
-  return Value::list(sort_by_keys(std::move(items), keys, truthy(bound[0])));
+  return Value::list(sort_by_keys(std::move(items), keys, reverse));
 }
 
 Value dictsort(Interpreter& /*in*/, const Value& self, CallArgs& args) {
@@ -140,6 +146,7 @@ Value dictsort(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   if (!self.is_dict()) {
     throw runtime_error("AttributeError: '{}' object has no attribute 'items'", type_name(self));
   }
+  const bool reverse = flag(bound[2]);
   std::vector<Value> items;
   std::vector<Value> keys;
   for (const auto& [key, value] : self.dict().entries()) {
@@ -148,12 +155,12 @@ Value dictsort(Interpreter& /*in*/, const Value& self, CallArgs& args) {
     const Value& sort_key = by_value ? value : key;
     keys.push_back(truthy(bound[0]) ? sort_key : ignore_case(sort_key));
   }
-  return Value::list(sort_by_keys(std::move(items), keys, truthy(bound[2])));
+  return Value::list(sort_by_keys(std::move(items), keys, reverse));
 }
 
 Value items(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   require_arguments("items", args, 0, 0);
-  return make_generator([self]() -> Generator::Step {
+  return make_generator("do_items", [self]() -> Generator::Step {
     if (self.is_undefined()) return [](Value&) { return false; };
     if (!self.is_dict()) throw runtime_error("TypeError: Can only get item pairs from a mapping.");
     const auto pairs = DictView(self, DictView::Part::kItems).iterate();
@@ -164,6 +171,7 @@ Value items(Interpreter& /*in*/, const Value& self, CallArgs& args) {
 Value unique(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const auto bound = bind_arguments("unique", args, {"case_sensitive", "attribute"});
   return make_generator(
+      "sync_do_unique",
       [self, case_sensitive = truthy(bound[0]), attribute = bound[1]]() -> Generator::Step {
         auto seen = Ref<DictObject>(new DictObject);
         return [seen, path = AttributePath(attribute), case_sensitive,
@@ -223,7 +231,7 @@ Value sum(Interpreter& /*in*/, const Value& self, CallArgs& args) {
 
 Value batch(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const auto bound = bind_arguments("batch", args, {"linecount", "fill_with"}, 1);
-  return make_generator([self, bound]() -> Generator::Step {
+  return make_generator("do_batch", [self, bound]() -> Generator::Step {
     return [bound, source = iterate(self), pending = Value(), done = false](Value& item) mutable {
       if (done) return false;
       ListBuilder line;
@@ -256,7 +264,7 @@ Value batch(Interpreter& /*in*/, const Value& self, CallArgs& args) {
 
 Value slices(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const auto bound = bind_arguments("slice", args, {"slices", "fill_with"}, 1);
-  return make_generator([self, bound]() -> Generator::Step {
+  return make_generator("sync_do_slice", [self, bound]() -> Generator::Step {
     const Value all = Value::list(collect(self));
     const std::int64_t count = to_index(bound[0]);
     const auto size = static_cast<std::int64_t>(all.items().size());

@@ -117,20 +117,30 @@ Value indent(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   return Value::string_like(self, out.take());
 }
 
+Value require_length(const Value& value) {
+  const auto size = length_of(value);
+  if (!size) throw runtime_error("TypeError: object of type '{}' has no len()", type_name(value));
+  return Value::integer(*size);
+}
+
 Value truncate(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const auto bound = bind_arguments("truncate", args, {"length", "killwords", "end", "leeway"});
-  const std::int64_t length = bound[0].is_missing() ? 255 : to_index(bound[0]);
+  const Value length = bound[0].is_missing() ? Value::integer(std::int64_t{255}) : bound[0];
   const Value end = bound[2].is_missing() ? Value::string("...") : bound[2];
-  const std::int64_t leeway = bound[3].is_missing() || bound[3].is_none() ? 5 : to_index(bound[3]);
-  const std::int64_t end_length = length_of(end).value_or(0);
-  if (length < end_length) {
-    throw runtime_error("AssertionError: expected length >= {}, got {}", end_length, length);
+  const bool usual_leeway = bound[3].is_missing() || bound[3].is_none();
+  const Value leeway = usual_leeway ? Value::integer(std::int64_t{5}) : bound[3];
+  const Value end_length = require_length(end);
+  if (!compare(CompareOp::kGe, length, end_length)) {
+    throw runtime_error("AssertionError: expected length >= {}, got {}", to_str(end_length),
+                        to_str(length));
   }
-  if (leeway < 0) throw runtime_error("AssertionError: expected leeway >= 0, got {}", leeway);
-  const auto size = length_of(self);
-  if (!size) throw runtime_error("TypeError: object of type '{}' has no len()", type_name(self));
-  if (*size <= length + leeway) return self;
-  const Value kept = slice(self, Value(), Value::integer(length - end_length), Value());
+  if (!compare(CompareOp::kGe, leeway, Value::integer(std::int64_t{0}))) {
+    throw runtime_error("AssertionError: expected leeway >= 0, got {}", to_str(leeway));
+  }
+  const Value limit = binary(BinaryOp::kAdd, length, leeway);
+  if (compare(CompareOp::kLe, require_length(self), limit)) return self;
+  const Value stop = binary(BinaryOp::kSub, length, end_length);
+  const Value kept = slice(self, Value(), stop, Value());
   if (truthy(bound[1])) return binary(BinaryOp::kAdd, kept, end);
   if (!kept.is_string()) {
     throw runtime_error("AttributeError: '{}' object has no attribute 'rsplit'", type_name(kept));
@@ -148,7 +158,12 @@ Value wordwrap(Interpreter& /*in*/, const Value& self, CallArgs& args) {
                         type_name(self));
   }
   WrapOptions options;
-  if (!bound[0].is_missing()) options.width = to_index(bound[0]);
+  if (bound[0].is_float()) {
+    options.width = static_cast<std::int64_t>(std::clamp(bound[0].as_float(), -1.0, 1e9));
+  } else if (!bound[0].is_missing() && !self.text().empty()) {
+    if (bound[0].is_undefined()) bound[0].undefined_object().fail();
+    options.width = to_index(bound[0]);
+  }
   if (!bound[1].is_missing()) options.break_long_words = truthy(bound[1]);
   if (!bound[3].is_missing()) options.break_on_hyphens = truthy(bound[3]);
   std::string separator = "\n";

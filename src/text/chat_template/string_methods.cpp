@@ -133,9 +133,10 @@ Value rsplit(Interpreter& /*in*/, const Value& self, CallArgs& args) {
 
 Value splitlines(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const auto bound = bind_arguments("splitlines", args, {"keepends"});
+  const bool keep_ends = !bound[0].is_missing() && to_index(bound[0]) != 0;
   Budget::spend_bytes(self.text().size() * 4);
   Budget::require(self.text().size() * 2);
-  return strings(self, split_lines(self.text(), truthy(bound[0])));
+  return strings(self, split_lines(self.text(), keep_ends));
 }
 
 template <StripSide side>
@@ -478,11 +479,9 @@ Value format_method(Interpreter& /*in*/, const Value& self, CallArgs& args) {
 
 Value format_map(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   require_arguments("format_map", args, 1, 1);
-  if (!args.positional[0].is_dict()) {
-    throw runtime_error("TypeError: format_map() wants a mapping, not {}",
-                        type_name(args.positional[0]));
-  }
   CallArgs named;
+  // Anything will do as long as the format names no field.
+  if (!args.positional[0].is_dict()) return str_format(self, named);
   for (const auto& [key, value] : args.positional[0].dict().entries()) {
     if (key.is_string()) named.keyword.emplace_back(key, value);
   }
@@ -541,6 +540,9 @@ Value translate(Interpreter& /*in*/, const Value& self, CallArgs& args) {
     if (table.is_dict()) {
       const Value* found = table.dict().find(Value::integer(static_cast<std::int64_t>(c)));
       if (found != nullptr) mapped = *found;
+    } else if (table.is_sequence() || table.is_string()) {
+      const Value index = Value::integer(static_cast<std::int64_t>(c));
+      if (index.as_int() < *length_of(table)) mapped = get_item(table, index);
     } else {
       throw runtime_error("TypeError: '{}' object is not subscriptable", type_name(table));
     }

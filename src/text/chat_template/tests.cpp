@@ -87,9 +87,11 @@ bool is_iterable(const Value& value) {
   return static_cast<bool>(try_iterate(value));
 }
 bool is_filter(const Value& value) {
+  (void)hash_value(value);  // names are looked up in a dict
   return value.is_string() && find_filter(value.text()) != nullptr;
 }
 bool is_test(const Value& value) {
+  (void)hash_value(value);
   return value.is_string() && find_test(value.text()) != nullptr;
 }
 
