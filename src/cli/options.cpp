@@ -25,12 +25,13 @@ constexpr double kTemperature = 0.1;
 constexpr std::int32_t kTopK = 32;
 constexpr double kTopP = 0.1;
 constexpr double kMinP = 0.05;
+constexpr double kRepeatPenalty = 0.1;  // frequency and presence: keeps small models from looping
 
 const std::string kModelGroup = "Model";
 const std::string kRuntimeGroup = "Running";
 const std::string kSamplingGroup =
     "Sampling (default: what the model recommends, else temperature "
-    "0.1, top-k 32, top-p 0.1, min-p 0.05)";
+    "0.1, top-k 32, top-p 0.1, min-p 0.05, frequency and presence penalty 0.1)";
 
 // "a.gguf b.gguf" is two files, unless a file of that name exists.
 std::vector<std::string> split_files(const std::vector<std::string>& arguments,
@@ -224,6 +225,8 @@ SamplingParams SamplingOptions::resolve(const SamplingParams& model_defaults) co
     params.top_k = kTopK;
     params.top_p = kTopP;
     params.min_p = kMinP;
+    params.frequency_penalty = kRepeatPenalty;
+    params.presence_penalty = kRepeatPenalty;
   } else if (!params.temperature) {
     params.temperature = 1.0;  // what generation_config.json means when it does not say
   }
@@ -235,6 +238,11 @@ SamplingParams SamplingOptions::resolve(const SamplingParams& model_defaults) co
   if (given_.max_tokens) params.max_tokens = given_.max_tokens;
   if (!given_.stop.empty()) params.stop = given_.stop;
   if (greedy_) params.temperature = 0.0;
+  if (params.temperature == 0.0 && !model_recommends) {
+    // Who asks for the likeliest token wants exactly that.
+    params.frequency_penalty.reset();
+    params.presence_penalty.reset();
+  }
   return params;
 }
 

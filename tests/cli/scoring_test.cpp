@@ -86,5 +86,12 @@ TEST(SamplingOptionsTest, OptionsWin) {
   EXPECT_EQ(resolve({"--greedy"}, model).temperature, 0.0);
 }
 
+TEST(SamplingOptionsTest, TheLikeliestTokenIsTakenWithoutPenalties) {
+  EXPECT_EQ(resolve({}, {}).frequency_penalty, 0.1);
+  EXPECT_EQ(resolve({}, {}).presence_penalty, 0.1);
+  EXPECT_EQ(resolve({"--temperature", "0"}, {}).frequency_penalty, std::nullopt);
+  EXPECT_EQ(resolve({"--greedy"}, {}).presence_penalty, std::nullopt);
+}
+
 }  // namespace
 }  // namespace mistral::cli
