@@ -157,7 +157,7 @@ void append_repr(TextBuilder& out, const Value& value, int depth) {
       out.append(fmt::format_int(value.as_int()).c_str());
       break;
     case Kind::kBigInt:
-      out.append(value.as_big_int().to_string());
+      out.append(big_int_text(value.as_big_int()));
       break;
     case Kind::kFloat:
       out.append(float_repr(value.as_float()));

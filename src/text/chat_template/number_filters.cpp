@@ -41,7 +41,7 @@ Value to_int(Interpreter& /*in*/, const Value& self, CallArgs& args) {
     return whole(self.as_float()).value_or(fallback);
   }
   if (!self.is_string()) return fallback;
-  Budget::spend_bytes(self.text().size() * 64);
+  Budget::spend_bytes(self.text().size() * 128);
   const Value base = bound[1].is_missing() ? Value::integer(std::int64_t{10}) : bound[1];
   const bool usable =
       base.is_small_int() && (base.as_int() == 0 || (base.as_int() >= 2 && base.as_int() <= 36));
@@ -67,6 +67,7 @@ Value to_float(Interpreter& /*in*/, const Value& self, CallArgs& args) {
 
 BigInt power_of_ten(std::int64_t exponent) {
   BigInt result(1);
+  Budget::spend(static_cast<std::uint64_t>(exponent));
   for (std::int64_t i = 0; i < exponent; ++i) result = result * BigInt(10);
   return result;
 }

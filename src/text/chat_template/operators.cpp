@@ -53,6 +53,12 @@ Value float_power(double base, double exponent) {
   return Value::floating(result);
 }
 
+// Multiplication works limb by limb, division bit by bit.
+void spend_big(const BigInt& a, const BigInt& b, bool division) {
+  const std::size_t left = division ? a.bits() : a.bits() / 32;
+  Budget::spend(1 + (left + 1) * (b.bits() / 32 + 1) / 16);
+}
+
 Value int_power(const Value& left, const Value& right) {
   if (right.kind() == Kind::kBigInt ? right.as_big_int().negative() : right.as_int() < 0) {
     return float_power(to_double(left), to_double(right));
@@ -64,10 +70,10 @@ Value int_power(const Value& left, const Value& right) {
   }
   BigInt result(1);
   for (std::int64_t exponent = right.as_int(); exponent > 0; exponent >>= 1) {
+    spend_big(base, base, false);
     if ((exponent & 1) != 0) result = result * base;
     if (exponent > 1) base = base * base;
-    Budget::spend(1 + base.bits() / 64);
-    if (result.bits() > 100'000 || base.bits() > 100'000) {
+    if (result.bits() > 40'000 || base.bits() > 40'000) {
       throw limit_error("the power has too many digits");
     }
   }
@@ -75,7 +81,7 @@ Value int_power(const Value& left, const Value& right) {
 }
 
 Value big_arithmetic(BinaryOp op, const BigInt& a, const BigInt& b) {
-  Budget::spend(1 + (a.bits() + b.bits()) / 64);
+  spend_big(a, b, op == BinaryOp::kFloorDiv || op == BinaryOp::kMod);
   switch (op) {
     case BinaryOp::kAdd:
       return Value::integer(a + b);
@@ -134,6 +140,9 @@ double true_quotient(const Value& left, const Value& right) {
   const BigInt a = left.widened();
   const BigInt b = right.widened();
   const auto shift = static_cast<std::int64_t>(b.bits()) - static_cast<std::int64_t>(a.bits()) + 66;
+  constexpr std::uint64_t kStepsOfSetup = 100;
+  Budget::spend(kStepsOfSetup + static_cast<std::uint64_t>(std::abs(shift)));
+  spend_big(a, b, true);
   BigInt factor(1);
   for (std::int64_t i = 0; i < std::abs(shift); ++i) factor = factor + factor;
   const BigInt numerator = shift > 0 ? a * factor : a;

@@ -109,6 +109,11 @@ class Formatter {
 
   void conversion(TextBuilder& out) {
     ++at_;
+    if (peek() == U'%') {
+      ++at_;
+      out.push('%');
+      return;
+    }
     mapped_.reset();
     Spec spec;
     if (peek() == U'(') key();
@@ -151,9 +156,6 @@ class Formatter {
 
   void emit(TextBuilder& out, const Spec& spec) {
     switch (spec.conversion) {
-      case U'%':
-        out.push('%');
-        return;
       case U's':
         return emit_text(out, spec, text_of(next_argument()));
       case U'r':
@@ -161,7 +163,7 @@ class Formatter {
       case U'a':
         return emit_text(out, spec, escaped(to_ascii(next_argument())));
       case U'c':
-        return emit_text(out, spec, character(next_argument()));
+        return emit_character(out, spec, next_argument());
       case U'd':
       case U'i':
       case U'u':
@@ -196,6 +198,11 @@ class Formatter {
     std::string text;
     append_code_point(text, static_cast<char32_t>(value.as_int()));
     return text;
+  }
+
+  static void emit_character(TextBuilder& out, Spec spec, const Value& value) {
+    spec.precision = -1;
+    emit_text(out, spec, character(value));
   }
 
   static void emit_text(TextBuilder& out, const Spec& spec, std::string_view text) {
@@ -242,7 +249,7 @@ class Formatter {
     int base = 10;
     if (spec.conversion == U'o') base = 8;
     if (spec.conversion == U'x' || spec.conversion == U'X') base = 16;
-    std::string digits = (negative ? -number : number).to_string(base);
+    std::string digits = big_int_text(negative ? -number : number, base);
     if (spec.precision > kMaxFormatWidth) {
       throw limit_error("a precision of {} is too large", spec.precision);
     }

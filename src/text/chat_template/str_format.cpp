@@ -15,10 +15,9 @@ namespace {
 struct Spec {
   std::string fill = " ";
   char align = '\0';
-  char sign = '-';
+  char sign = '\0';
   bool no_negative_zero = false;
   bool alternate = false;
-  bool zero = false;
   std::int64_t width = -1;
   char grouping = '\0';
   std::int64_t precision = -1;
@@ -41,12 +40,14 @@ std::int64_t read_number(std::string_view spec, std::size_t& at) {
 Spec parse_spec(std::string_view text, std::string_view type) {
   Spec spec;
   std::size_t at = 0;
+  bool fill_given = false;
   if (!text.empty()) {
     std::size_t after = 0;
     (void)decode_at(text, after);
     if (after < text.size() && is_align(static_cast<unsigned char>(text[after]))) {
       spec.fill = std::string(text.substr(0, after));
       spec.align = text[after];
+      fill_given = true;
       at = after + 1;
     } else if (is_align(static_cast<unsigned char>(text[0]))) {
       spec.align = text[0];
@@ -60,12 +61,11 @@ Spec parse_spec(std::string_view text, std::string_view type) {
   if (const char sign = accept("+- ")) spec.sign = sign;
   spec.no_negative_zero = accept("z") != '\0';
   spec.alternate = accept("#") != '\0';
-  if (accept("0") != '\0') {
-    spec.zero = true;
-    if (spec.align == '\0') {
-      spec.fill = "0";
-      spec.align = '=';
-    }
+  // A leading zero fills numbers between sign and digits, text at its end.
+  if (!fill_given && accept("0") != '\0') {
+    spec.fill = "0";
+    const bool text_type = type == "str";
+    if (spec.align == '\0' && !text_type) spec.align = '=';
   }
   spec.width = read_number(text, at);
   spec.grouping = accept(",_");
@@ -81,6 +81,12 @@ Spec parse_spec(std::string_view text, std::string_view type) {
                         type);
   }
   if (at < text.size()) spec.type = text[at];
+  const std::string_view groupable = spec.grouping == ',' ? "deEfFgG%" : "deEfFgG%boxX";
+  if (spec.grouping != '\0' && spec.type != '\0' &&
+      groupable.find(spec.type) == std::string_view::npos) {
+    throw runtime_error("ValueError: Cannot specify '{}' with '{}'.", std::string(1, spec.grouping),
+                        std::string(1, spec.type));
+  }
   return spec;
 }
 
@@ -117,7 +123,8 @@ std::string group_digits(const std::string& digits, char separator, std::size_t 
 // Puts sign, prefix, digits and fill together. `tail` is what follows the grouped whole part.
 std::string assemble(const Spec& spec, bool negative, const std::string& prefix,
                      const std::string& whole, const std::string& tail, std::size_t group) {
-  std::string head = negative ? "-" : spec.sign == '-' ? "" : std::string(1, spec.sign);
+  std::string head = negative ? "-" : "";
+  if (!negative && (spec.sign == '+' || spec.sign == ' ')) head = std::string(1, spec.sign);
   head += prefix;
   const char align = spec.align == '\0' ? '>' : spec.align;
   std::int64_t total = 0;
@@ -139,6 +146,10 @@ std::string format_float(double number, const Spec& spec, std::string_view type)
   bool negative = std::signbit(number) && !std::isnan(number);
   if (conversion == '\0' && precision < 0) {
     digits = float_repr(magnitude);
+    if (spec.alternate && digits.find('.') == std::string::npos) {
+      const std::size_t e = digits.find('e');
+      if (e != std::string::npos) digits.insert(e, ".");
+    }
   } else {
     if (precision < 0) precision = 6;
     switch (conversion) {
@@ -149,8 +160,10 @@ std::string format_float(double number, const Spec& spec, std::string_view type)
         // Like g, but scientific one digit earlier and never without a fraction.
         if (precision == 0) precision = 1;
         digits = format_magnitude(magnitude, 'g', precision, spec.alternate);
-        const bool plain = digits.find_first_of("e.n") == std::string::npos;
-        if (plain && static_cast<std::int64_t>(digits.size()) >= precision) {
+        const bool plain = digits.find_first_of("en") == std::string::npos;
+        const std::size_t whole = std::min(digits.find('.'), digits.size());
+        const bool leading = digits[0] != '0' || magnitude == 0;
+        if (plain && leading && static_cast<std::int64_t>(whole) >= precision) {
           digits = format_magnitude(magnitude, 'e', precision - 1, spec.alternate);
           const std::size_t e = digits.find('e');
           std::string mantissa = digits.substr(0, e);
@@ -159,7 +172,7 @@ std::string format_float(double number, const Spec& spec, std::string_view type)
             if (mantissa.back() == '.') mantissa.pop_back();
           }
           digits = mantissa + digits.substr(e);
-        } else if (plain) {
+        } else if (plain && whole == digits.size()) {
           digits += ".0";
         }
         break;
@@ -192,6 +205,10 @@ std::string format_int(const Value& value, const Spec& spec) {
   if (std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos && spec.type != '\0') {
     return format_float(to_double(value), spec, type);
   }
+  if (spec.no_negative_zero) {
+    throw runtime_error(
+        "ValueError: Negative zero coercion (z) not allowed in integer format specifier");
+  }
   if (spec.precision >= 0) {
     throw runtime_error("ValueError: Precision not allowed in integer format specifier");
   }
@@ -204,12 +221,17 @@ std::string format_int(const Value& value, const Spec& spec) {
     case 'n':
       break;
     case 'c': {
+      if (spec.sign != '\0' || spec.alternate) {
+        throw runtime_error(
+            "ValueError: Sign and alternate form not allowed with integer format specifier 'c'");
+      }
       if (!value.is_small_int() || value.as_int() < 0 || value.as_int() > 0x10FFFF) {
         throw runtime_error("OverflowError: %c arg not in range(0x110000)");
       }
       std::string text;
       append_code_point(text, static_cast<char32_t>(value.as_int()));
-      return pad(text, spec.width, spec.align == '\0' ? '<' : spec.align, spec.fill);
+      return pad(text, spec.width, spec.align == '\0' || spec.align == '=' ? '>' : spec.align,
+                 spec.fill);
     }
     case 'b':
       base = 2;
@@ -230,10 +252,7 @@ std::string format_int(const Value& value, const Spec& spec) {
     default:
       unknown_code(spec, type);
   }
-  if (spec.grouping == ',' && base != 10) {
-    throw runtime_error("ValueError: Cannot specify ',' with '{}'.", std::string(1, spec.type));
-  }
-  std::string digits = (number.negative() ? -number : number).to_string(base);
+  std::string digits = big_int_text(number.negative() ? -number : number, base);
   if (spec.type == 'X') digits = to_upper(digits);
   return assemble(spec, number.negative(), spec.alternate ? prefix : "", digits, "",
                   base == 10 ? 3 : 4);
@@ -241,11 +260,10 @@ std::string format_int(const Value& value, const Spec& spec) {
 
 std::string format_string(const Value& value, const Spec& spec) {
   if (spec.type != '\0' && spec.type != 's') unknown_code(spec, type_name(value));
-  if (spec.align == '=' && !spec.zero) {
-    throw runtime_error("ValueError: '=' alignment not allowed in string format specifier");
+  if (spec.align == '=' || spec.sign != '\0' || spec.alternate || spec.no_negative_zero) {
+    throw runtime_error(
+        "ValueError: '=', sign, '#' and 'z' are not allowed in a string format specifier");
   }
-  if (spec.sign != '-')
-    throw runtime_error("ValueError: Sign not allowed in string format specifier");
   if (spec.grouping != '\0') {
     throw runtime_error("ValueError: Cannot specify '{}' with 's'.", std::string(1, spec.grouping));
   }
@@ -255,8 +273,7 @@ std::string format_string(const Value& value, const Spec& spec) {
     const auto keep = static_cast<std::size_t>(std::min(spec.precision, length));
     text = text.substr(0, byte_offset(text, keep, value.string_object().ascii()));
   }
-  const bool plain = spec.align == '\0' || spec.align == '=';
-  return pad(text, spec.width, plain ? '<' : spec.align, spec.fill);
+  return pad(text, spec.width, spec.align == '\0' ? '<' : spec.align, spec.fill);
 }
 
 class Formatter {
@@ -351,7 +368,7 @@ class Formatter {
 
   Value lookup(std::string_view name) {
     const std::size_t end = std::min(name.find_first_of(".["), name.size());
-    Value value = first(name.substr(0, end));
+    Value value = first(name.substr(0, end), name);
     for (std::size_t at = end; at < name.size();) {
       if (name[at] == '.') {
         const std::size_t stop = std::min(name.find_first_of(".[", at + 1), name.size());
@@ -386,17 +403,17 @@ class Formatter {
     return value;
   }
 
-  Value first(std::string_view name) {
-    std::optional<std::int64_t> index = number(name);
-    if (name.empty()) {
+  // The argument that a field starts from. Only fields that are just a number, or nothing, take
+  // part in the numbering.
+  Value first(std::string_view name, std::string_view field) {
+    if (field.empty()) {
       if (manual_) {
         throw runtime_error(
             "ValueError: cannot switch from manual field specification to automatic field "
             "numbering");
       }
       automatic_ = true;
-      index = next_++;
-    } else if (index) {
+    } else if (number(field)) {
       if (automatic_) {
         throw runtime_error(
             "ValueError: cannot switch from automatic field numbering to manual field "
@@ -404,6 +421,7 @@ class Formatter {
       }
       manual_ = true;
     }
+    const std::optional<std::int64_t> index = field.empty() ? next_++ : number(name);
     if (index) {
       if (*index >= static_cast<std::int64_t>(args_.positional.size())) {
         throw runtime_error(

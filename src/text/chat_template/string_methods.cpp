@@ -36,19 +36,36 @@ Value strings(const Value& model, const std::vector<std::string_view>& parts) {
   return items.list();
 }
 
+// Views of the parts of a string, bounded like everything else that grows.
+class Parts {
+ public:
+  void push(std::string_view part) {
+    if (parts_.size() == parts_.capacity()) {
+      Budget::require(3 * (parts_.size() + 8) * sizeof(std::string_view));
+    }
+    parts_.push_back(part);
+  }
+  [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(parts_.size()); }
+  void reverse() { std::reverse(parts_.begin(), parts_.end()); }
+  [[nodiscard]] const std::vector<std::string_view>& views() const { return parts_; }
+
+ private:
+  std::vector<std::string_view> parts_;
+};
+
 // Counting splits, a negative number means all of them.
 std::int64_t split_limit(const Value& value) {
   const std::int64_t limit = optional_int(value, -1);
   return limit < 0 ? kUnlimited : limit;
 }
 
-std::vector<std::string_view> split_space(std::string_view text, std::int64_t limit) {
-  std::vector<std::string_view> parts;
+Parts split_space(std::string_view text, std::int64_t limit) {
+  Parts parts;
   text = strip_space(text, StripSide::kLeft);
   while (!text.empty()) {
-    if (static_cast<std::int64_t>(parts.size()) == limit) {
+    if (parts.count() == limit) {
       // What is left keeps its trailing space, as in Python.
-      parts.push_back(text);
+      parts.push(text);
       break;
     }
     std::size_t end = 0;
@@ -57,18 +74,18 @@ std::vector<std::string_view> split_space(std::string_view text, std::int64_t li
       if (is_space(decode_at(text, next))) break;
       end = next;
     }
-    parts.push_back(text.substr(0, end));
+    parts.push(text.substr(0, end));
     text = strip_space(text.substr(end), StripSide::kLeft);
   }
   return parts;
 }
 
-std::vector<std::string_view> rsplit_space(std::string_view text, std::int64_t limit) {
-  std::vector<std::string_view> parts;
+Parts rsplit_space(std::string_view text, std::int64_t limit) {
+  Parts parts;
   text = strip_space(text, StripSide::kRight);
   while (!text.empty()) {
-    if (static_cast<std::int64_t>(parts.size()) == limit) {
-      parts.push_back(text);
+    if (parts.count() == limit) {
+      parts.push(text);
       break;
     }
     std::size_t begin = text.size();
@@ -77,10 +94,10 @@ std::vector<std::string_view> rsplit_space(std::string_view text, std::int64_t l
       if (is_space(decode_before(text, previous))) break;
       begin = previous;
     }
-    parts.push_back(text.substr(begin));
+    parts.push(text.substr(begin));
     text = strip_space(text.substr(0, begin), StripSide::kRight);
   }
-  std::reverse(parts.begin(), parts.end());
+  parts.reverse();
   return parts;
 }
 
@@ -97,7 +114,8 @@ Value split(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const std::int64_t limit = split_limit(bound[1]);
   const std::string_view text = self.text();
   Budget::spend_bytes(text.size());
-  if (bound[0].is_missing() || bound[0].is_none()) return strings(self, split_space(text, limit));
+  if (bound[0].is_missing() || bound[0].is_none())
+    return strings(self, split_space(text, limit).views());
   const std::string& sep = separator(bound[0]);
   ListBuilder items;
   std::size_t start = 0;
@@ -116,19 +134,20 @@ Value rsplit(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const std::int64_t limit = split_limit(bound[1]);
   const std::string_view text = self.text();
   Budget::spend_bytes(text.size());
-  if (bound[0].is_missing() || bound[0].is_none()) return strings(self, rsplit_space(text, limit));
+  if (bound[0].is_missing() || bound[0].is_none())
+    return strings(self, rsplit_space(text, limit).views());
   const std::string& sep = separator(bound[0]);
-  std::vector<std::string_view> parts;
+  Parts parts;
   std::size_t end = text.size();
-  while (static_cast<std::int64_t>(parts.size()) < limit && end >= sep.size()) {
+  while (parts.count() < limit && end >= sep.size()) {
     const std::size_t hit = rfind_text(text.substr(0, end), sep);
     if (hit == std::string_view::npos) break;
-    parts.push_back(text.substr(hit + sep.size(), end - hit - sep.size()));
+    parts.push(text.substr(hit + sep.size(), end - hit - sep.size()));
     end = hit;
   }
-  parts.push_back(text.substr(0, end));
-  std::reverse(parts.begin(), parts.end());
-  return strings(self, parts);
+  parts.push(text.substr(0, end));
+  parts.reverse();
+  return strings(self, parts.views());
 }
 
 Value splitlines(Interpreter& /*in*/, const Value& self, CallArgs& args) {

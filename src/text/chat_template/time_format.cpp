@@ -47,6 +47,9 @@ std::string format_time(std::string_view format, std::chrono::system_clock::time
   const std::time_t time = std::chrono::system_clock::to_time_t(seconds);
   std::tm local{};
   if (localtime_r(&time, &local) == nullptr) throw runtime_error("the time is out of range");
+  // datetime does not tell the C library about the zone.
+  local.tm_isdst = -1;
+  local.tm_zone = "";
   const std::string resolved = resolve_own_directives(format, microseconds);
   if (resolved.empty()) return {};
   // An empty answer may mean that the buffer is too small, or that the text is empty.

@@ -434,6 +434,13 @@ std::string_view strip_characters(std::string_view text, std::string_view charac
 }
 
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
+  // At most so many lines; each needs a view.
+  std::size_t breaks = 1;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    breaks += (byte < 0x20 && is_line_break(byte)) || byte == 0xC2 || byte == 0xE2 ? 1 : 0;
+  }
+  Budget::require(breaks * 2 * sizeof(std::string_view));
   std::vector<std::string_view> lines;
   std::size_t start = 0;
   for (std::size_t i = 0; i < text.size();) {

@@ -296,6 +296,12 @@ void TextBuilder::grow(std::size_t more) {
   if (Budget::active()) charged_ = capacity;
 }
 
+std::string big_int_text(const BigInt& number, int base) {
+  const std::size_t limbs = number.bits() / 32;
+  Budget::spend(1 + limbs * limbs / 16);
+  return number.to_string(base);
+}
+
 std::string_view type_name(const Value& value) {
   switch (value.kind()) {
     case Kind::kMissing:
@@ -364,7 +370,7 @@ std::uint64_t hash_value(const Value& value) {
     case Kind::kInt:
       return static_cast<std::uint64_t>(value.as_int());
     case Kind::kBigInt:
-      return hash_text(value.as_big_int().to_string());
+      return hash_text(big_int_text(value.as_big_int()));
     case Kind::kFloat: {
       const double number = value.as_float();
       if (const auto whole = integral(number)) return hash_value(Value::integer(*whole));
@@ -376,6 +382,7 @@ std::uint64_t hash_value(const Value& value) {
       return hash_text(value.text()) + 1;
     case Kind::kTuple: {
       const NestingGuard guard;
+      Budget::spend(1 + value.items().size());
       std::uint64_t hash = 3;
       for (const Value& item : value.items()) hash = mix(hash * 31 + hash_value(item));
       return hash;

@@ -267,6 +267,8 @@ class TextBuilder {
 // Deepest nesting of lists and dicts that is printed, compared or read from JSON.
 inline constexpr int kMaxDataDepth = 400;
 
+// The digits of a big number; counts the work.
+[[nodiscard]] std::string big_int_text(const BigInt& number, int base = 10);
 // The name of the Python type, as error messages use it.
 [[nodiscard]] std::string_view type_name(const Value& value);
 [[nodiscard]] bool truthy(const Value& value);
