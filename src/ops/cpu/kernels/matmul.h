@@ -10,51 +10,20 @@
 #pragma once
 
 #include <cstring>
+#include <utility>
 
 #include "ops/cpu/kernel_table.h"
-#include "ops/cpu/kernels/unpack.h"
+#include "ops/cpu/kernels/formats.h"
+#include "quant/dequantize.h"
 
 namespace mistral::ops::cpu {
 namespace {
 
-// Which arithmetic a format needs around the integer dot product of a sub-block.
-template <DType Type>
-struct Format;
-
-// value = scale * (code - 2^kZeroShift), or scale * code + offset.
-template <int SubBlock, bool HasOffset, int ZeroShift, bool Signed, bool Wide>
-struct FormatBase {
-  static constexpr int kSubBlock = SubBlock;
-  static constexpr bool kHasOffset = HasOffset;
-  static constexpr int kZeroShift = ZeroShift;  // 0: none
-  static constexpr bool kSigned = Signed;       // codes are signed and Simd multiplies them so
-  static constexpr bool kWide = Wide;           // one activation scale per 256 inputs, else per 32
-};
-template <>
-struct Format<DType::kQ4_0> : FormatBase<32, false, 3, false, false> {};
-template <>
-struct Format<DType::kQ4_1> : FormatBase<32, true, 0, false, false> {};
-template <>
-struct Format<DType::kQ5_0> : FormatBase<32, false, 4, false, false> {};
-template <>
-struct Format<DType::kQ5_1> : FormatBase<32, true, 0, false, false> {};
-template <>
-struct Format<DType::kQ8_0>
-    : FormatBase<32, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot, false> {};
-template <>
-struct Format<DType::kQ2_K> : FormatBase<16, true, 0, false, true> {};
-template <>
-struct Format<DType::kQ3_K> : FormatBase<16, false, 2, false, true> {};
-template <>
-struct Format<DType::kQ4_K> : FormatBase<32, true, 0, false, true> {};
-template <>
-struct Format<DType::kQ5_K> : FormatBase<32, true, 0, false, true> {};
-template <>
-struct Format<DType::kQ6_K> : FormatBase<16, false, 5, false, true> {};
-
 // Vectors of outputs that a micro-kernel covers: 2 panels with 16 lanes, 1 panel with 8.
 inline constexpr int kGroups = 2;
 inline constexpr int kGroupsPerPanel = 16 / Simd::kLanes;
+// Up to this many rows codes are decoded in registers, for each of at most two passes over rows.
+inline constexpr std::int64_t kDirectRows = 2 * Simd::kRowTile;
 
 template <class Fmt, class S = Simd>
 inline typename S::I dot_step(typename S::I acc, typename S::B codes, typename S::I values) {
@@ -65,13 +34,70 @@ inline typename S::I dot_step(typename S::I acc, typename S::B codes, typename S
   }
 }
 
+// Where a micro-kernel finds codes: in the panels themselves, decoded in registers (few rows) ...
+template <class Fmt>
+struct PackedCodes {
+  static constexpr int kPhase = Fmt::kPhase;
+  const std::uint8_t* chunk[kMaxPanels];
+  const std::uint8_t* next[kMaxPanels];  // what is read after this chunk
+  // Asks for the part of the next chunk that corresponds to `phase`.
+  void prefetch(int panel, int phase) const {
+    constexpr std::int64_t kBytes = Fmt::kBlockBytes * Fmt::kPhase * Fmt::kSubBlock / Fmt::kBlock;
+    for (std::int64_t i = 0; i < kBytes; i += 64) {
+      __builtin_prefetch(next[panel] + phase * kBytes + i, 0, 2);
+    }
+  }
+  template <int P>
+  [[nodiscard]] Simd::B get(int panel, int phase, int step, int i) const {
+    return Fmt::template codes<P>(chunk[panel], phase, step, i);
+  }
+};
+// ... or in tiles that stay in the first-level cache, decoded once for many rows.
+template <class Fmt>
+struct TileCodes {
+  static constexpr int kPhase = 1;
+  static constexpr int kTileBytes = 64 * 64;  // [step][64]
+  const std::uint8_t* tiles;
+  void prefetch(int, int) const {}
+  template <int P>
+  [[nodiscard]] Simd::B get(int panel, int phase, int step, int i) const {
+    return Simd::load_bytes(tiles + panel * kTileBytes + 64 * (phase * Fmt::kSteps + step) + i);
+  }
+};
+
+// f<0>() ... f<N - 1>()
+template <int N, typename Function>
+[[gnu::always_inline]] inline void unrolled(Function f) {
+  [&]<int... P>(std::integer_sequence<int, P...>) {
+    (f.template operator()<P>(), ...);
+  }
+  (std::make_integer_sequence<int, N>{});
+}
+
+template <class Fmt>
+inline void unpack_codes(const PackedCodes<Fmt>& packed, int panel, int sub_blocks,
+                         std::uint8_t* tile) {
+  for (int phase = 0; phase * Fmt::kPhase < sub_blocks; ++phase) {
+    packed.prefetch(panel, phase);
+    unrolled<Fmt::kPhase>([&]<int P>() {
+      std::uint8_t* out = tile + 64 * (phase * Fmt::kPhase + P) * Fmt::kSteps;
+#pragma GCC unroll 8
+      for (int step = 0; step < Fmt::kSteps; ++step) {
+        each_byte_vector([&](int i) {
+          Simd::store_bytes(out + 64 * step + i, packed.template get<P>(panel, phase, step, i));
+        });
+      }
+    });
+  }
+}
+
 // Rows [row, row + R) over one chunk of `sub_blocks`. `group` counts vectors of outputs from the
 // start of the unit. out holds the sums of earlier chunks (unless `first`).
-template <class Fmt, int R, int G>
-inline void int8_tile(const Int8Tile* tiles, int group, const Activations::Quantized& q,
-                      std::int64_t in, std::int64_t row, std::int64_t k, int sub_blocks, bool first,
-                      float* out, std::int64_t out_stride) {
-  constexpr int kSteps = Fmt::kSubBlock / 4;
+template <class Fmt, int R, int G, class Codes>
+inline void int8_rows(const Codes& source, const ChunkScales* chunk_scales, int group,
+                      const Activations::Quantized& q, std::int64_t in, std::int64_t row,
+                      std::int64_t k, int sub_blocks, bool first, float* out,
+                      std::int64_t out_stride) {
   const std::int8_t* codes[R];
   const std::int32_t* sums[R];
   const float* scales[R];
@@ -82,6 +108,12 @@ inline void int8_tile(const Int8Tile* tiles, int group, const Activations::Quant
     scales[r] = Fmt::kWide ? q.scales + (row + r) * (in / 256) + k / 256
                            : q.scales + (row + r) * (in / 32) + k / 32;
   }
+  int panel[G];
+  int lane[G];
+  for (int g = 0; g < G; ++g) {
+    panel[g] = (group + g) / kGroupsPerPanel;
+    lane[g] = (group + g) % kGroupsPerPanel * Simd::kLanes;
+  }
   // Wide: sum over the chunk in units of the activation scale; else the running output.
   Simd::F acc[R][G];
   for (int r = 0; r < R; ++r) {
@@ -91,56 +123,55 @@ inline void int8_tile(const Int8Tile* tiles, int group, const Activations::Quant
                       : Simd::load(out + r * out_stride + (group + g) * Simd::kLanes);
     }
   }
-  for (int s = 0; s < sub_blocks; ++s) {
-    Simd::I dot[R][G];
-    for (int r = 0; r < R; ++r) {
-      for (int g = 0; g < G; ++g) dot[r][g] = Simd::int_zero();
-    }
+  for (int phase = 0; phase * Codes::kPhase < sub_blocks; ++phase) {
+    for (int g = 0; g < G; g += kGroupsPerPanel) source.prefetch(panel[g], phase);
+    unrolled<Codes::kPhase>([&]<int P>() {
+      const int s = phase * Codes::kPhase + P;
+      Simd::I dot[R][G];
+      for (int r = 0; r < R; ++r) {
+        for (int g = 0; g < G; ++g) dot[r][g] = Simd::int_zero();
+      }
 #pragma GCC unroll 8
-    for (int step = 0; step < kSteps; ++step) {
-      Simd::B w[G];
+      for (int step = 0; step < Fmt::kSteps; ++step) {
+        Simd::B w[G];
+        for (int g = 0; g < G; ++g)
+          w[g] = source.template get<P>(panel[g], phase, step, 4 * lane[g]);
+        for (int r = 0; r < R; ++r) {
+          const Simd::I a = Simd::broadcast4(codes[r] + (s * Fmt::kSteps + step) * 4);
+          for (int g = 0; g < G; ++g) dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
+        }
+      }
+      Simd::F scale[G];
+      Simd::F offset[G];
       for (int g = 0; g < G; ++g) {
-        const int column = group + g;
-        w[g] = Simd::load_bytes(tiles[column / kGroupsPerPanel].codes[s * kSteps + step] +
-                                (column % kGroupsPerPanel) * Simd::kLanes * 4);
+        scale[g] = Simd::load(chunk_scales[panel[g]].scale[s] + lane[g]);
+        if constexpr (Fmt::kHasOffset) {
+          offset[g] = Simd::load(chunk_scales[panel[g]].offset[s] + lane[g]);
+        }
       }
       for (int r = 0; r < R; ++r) {
-        const Simd::I a = Simd::broadcast4(codes[r] + (s * kSteps + step) * 4);
-        for (int g = 0; g < G; ++g) dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
-      }
-    }
-    Simd::F scale[G];
-    Simd::F offset[G];
-    for (int g = 0; g < G; ++g) {
-      const int column = group + g;
-      const int lane = (column % kGroupsPerPanel) * Simd::kLanes;
-      scale[g] = Simd::load(tiles[column / kGroupsPerPanel].scale[s] + lane);
-      if constexpr (Fmt::kHasOffset) {
-        offset[g] = Simd::load(tiles[column / kGroupsPerPanel].offset[s] + lane);
-      }
-    }
-    for (int r = 0; r < R; ++r) {
-      const Simd::I sum = Simd::int_set1(sums[r][s]);
-      for (int g = 0; g < G; ++g) {
-        Simd::I d = dot[r][g];
-        if constexpr (Fmt::kZeroShift > 0) {
-          d = Simd::int_sub(d, Simd::int_shift_left<Fmt::kZeroShift>(sum));
-        }
-        const Simd::F product = Simd::to_float(d);
-        if constexpr (Fmt::kWide) {
-          acc[r][g] = Simd::fma(product, scale[g], acc[r][g]);
-          if constexpr (Fmt::kHasOffset) {
-            acc[r][g] = Simd::fma(Simd::to_float(sum), offset[g], acc[r][g]);
+        const Simd::I sum = Simd::int_set1(sums[r][s]);
+        for (int g = 0; g < G; ++g) {
+          Simd::I d = dot[r][g];
+          if constexpr (Fmt::kZeroShift > 0) {
+            d = Simd::int_sub(d, Simd::int_shift_left<Fmt::kZeroShift>(sum));
           }
-        } else {
-          const Simd::F a = Simd::set1(scales[r][s]);
-          acc[r][g] = Simd::fma(product, Simd::mul(scale[g], a), acc[r][g]);
-          if constexpr (Fmt::kHasOffset) {
-            acc[r][g] = Simd::fma(Simd::mul(Simd::to_float(sum), a), offset[g], acc[r][g]);
+          const Simd::F product = Simd::to_float(d);
+          if constexpr (Fmt::kWide) {
+            acc[r][g] = Simd::fma(product, scale[g], acc[r][g]);
+            if constexpr (Fmt::kHasOffset) {
+              acc[r][g] = Simd::fma(Simd::to_float(sum), offset[g], acc[r][g]);
+            }
+          } else {
+            const Simd::F a = Simd::set1(scales[r][s]);
+            acc[r][g] = Simd::fma(product, Simd::mul(scale[g], a), acc[r][g]);
+            if constexpr (Fmt::kHasOffset) {
+              acc[r][g] = Simd::fma(Simd::mul(Simd::to_float(sum), a), offset[g], acc[r][g]);
+            }
           }
         }
       }
-    }
+    });
   }
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < G; ++g) {
@@ -210,19 +241,36 @@ template <DType Type>
 void int8_matmul(const MatmulTask& t) {
   using Fmt = Format<Type>;
   const Activations::Quantized& q = Fmt::kWide ? t.input->q256 : t.input->q32;
-  auto* tiles = reinterpret_cast<Int8Tile*>(t.scratch);
-  static_assert(sizeof(Int8Tile) * kMaxPanels <= kMatmulScratch);
+  auto* scales = reinterpret_cast<ChunkScales*>(t.scratch);
+  auto* tiles = reinterpret_cast<std::uint8_t*>(scales + kMaxPanels);
+  static_assert((sizeof(ChunkScales) + TileCodes<Fmt>::kTileBytes) * kMaxPanels <= kMatmulScratch);
   const std::int64_t out_stride = t.panels * 16;
   for (std::int64_t k = 0; k < t.in; k += kChunk) {
     const int count = static_cast<int>(t.in - k < kChunk ? t.in - k : kChunk);
+    const int sub_blocks = count / Fmt::kSubBlock;
+    PackedCodes<Fmt> packed;
     for (int p = 0; p < t.panels; ++p) {
-      unpack<Type>(reinterpret_cast<const std::uint8_t*>(t.panel + p * t.panel_bytes), k, count,
-                   tiles[p]);
+      packed.chunk[p] = reinterpret_cast<const std::uint8_t*>(t.panel + p * t.panel_bytes) +
+                        k / Fmt::kBlock * Fmt::kBlockBytes;
+      packed.next[p] = k + kChunk < t.in ? packed.chunk[p] + kChunk / Fmt::kBlock * Fmt::kBlockBytes
+                                         : reinterpret_cast<const std::uint8_t*>(t.panel) +
+                                               (t.panels + p) * t.panel_bytes;
+      Fmt::scales(packed.chunk[p], sub_blocks, scales[p]);
     }
-    cover(t.rows, t.panels, [&]<int R, int G>(std::int64_t row, int group) {
-      int8_tile<Fmt, R, G>(tiles, group, q, t.in, t.first_row + row, k, count / Fmt::kSubBlock,
-                           k == 0, t.out + row * out_stride, out_stride);
-    });
+    const auto run = [&]<class Codes>(const Codes& codes) {
+      cover(t.rows, t.panels, [&]<int R, int G>(std::int64_t row, int group) {
+        int8_rows<Fmt, R, G>(codes, scales, group, q, t.in, t.first_row + row, k, sub_blocks,
+                             k == 0, t.out + row * out_stride, out_stride);
+      });
+    };
+    if (t.rows <= kDirectRows) {
+      run(packed);
+    } else {
+      for (int p = 0; p < t.panels; ++p) {
+        unpack_codes<Fmt>(packed, p, sub_blocks, tiles + p * TileCodes<Fmt>::kTileBytes);
+      }
+      run(TileCodes<Fmt>{tiles});
+    }
   }
 }
 

@@ -1,0 +1,298 @@
+// The block formats with int8 kernels: how codes, scales and offsets are read from a packed panel.
+// The panel's layout is described in packed_weight.h; byte offsets are those of the file times 16.
+//
+// A chunk is 256 inputs of a panel (fewer at the end of a row). Its sub-blocks, the runs of inputs
+// that share a scale, are counted from its start; a step is 4 inputs of 16 outputs, 64 bytes.
+// Formats repeat their bit positions every kPhase sub-blocks: sub-block = phase * kPhase + P.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/dtype.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+inline constexpr std::int64_t kChunk = 256;
+
+// Scales of a chunk of 16 outputs.
+struct alignas(64) ChunkScales {
+  float scale[16][16];  // [sub-block][output]
+  float offset[16][16];
+};
+
+// value = scale * (code - 2^kZeroShift), or scale * code + offset.
+template <int Block, int BlockBytes, int SubBlock, int Phase, bool HasOffset, int ZeroShift,
+          bool Signed = false>
+struct FormatBase {
+  static constexpr int kBlock = Block;  // inputs; also the block of the activations
+  static constexpr std::int64_t kBlockBytes = std::int64_t{BlockBytes} * 16;  // of a panel
+  static constexpr int kSubBlock = SubBlock;
+  static constexpr int kSteps = SubBlock / 4;
+  static constexpr int kPhase = Phase;
+  static constexpr bool kHasOffset = HasOffset;
+  static constexpr int kZeroShift = ZeroShift;  // 0: none
+  static constexpr bool kSigned = Signed;       // codes are signed and Simd multiplies them so
+  static constexpr bool kWide = Block == 256;   // one activation scale per 256 inputs, else per 32
+};
+
+// Every format has
+//   scales(chunk, sub_blocks, out)
+//   codes<P>(chunk, phase, step, i): the vector at byte i of a step's 64.
+template <DType Type>
+struct Format;
+
+inline Simd::F f16_scales(const std::uint8_t* p, int lane) {
+  return Simd::load_f16(reinterpret_cast<const std::byte*>(p) + 2 * lane);
+}
+template <typename Function>
+inline void each_lane_vector(Function f) {
+  for (int lane = 0; lane < 16; lane += Simd::kLanes) f(lane);
+}
+// f(byte offset) for each vector of 64 bytes.
+template <typename Function>
+inline void each_byte_vector(Function f) {
+  for (int i = 0; i < 64; i += Simd::kLanes * 4) f(i);
+}
+
+inline Simd::B masked(Simd::B x, std::uint8_t mask) {
+  return Simd::bytes_and(x, Simd::bytes_set1(mask));
+}
+
+// 4-bit codes of a block of 32: low nibbles are steps 0-3, high nibbles steps 4-7.
+inline Simd::B nibbles(const std::uint8_t* source, int step, int i) {
+  const Simd::B x = Simd::load_bytes(source + 64 * (step % 4) + i);
+  return masked(step < 4 ? x : Simd::shift_right(x, 4), 15);
+}
+// The fifth bit: bit `step` of the byte of a lane.
+inline Simd::B fifth_bits(const std::uint8_t* source, int step, int i) {
+  const Simd::B h = Simd::load_bytes(source + i);
+  return masked(step < 4 ? Simd::shift_left(h, 4 - step) : Simd::shift_right(h, step - 4), 16);
+}
+
+template <class Fmt>
+inline void scales_of_32(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
+  for (int s = 0; s < sub_blocks; ++s) {
+    const std::uint8_t* block = chunk + s * Fmt::kBlockBytes;
+    each_lane_vector([&](int lane) {
+      Simd::store(out.scale[s] + lane, f16_scales(block, lane));
+      if constexpr (Fmt::kHasOffset) {
+        Simd::store(out.offset[s] + lane, f16_scales(block + 32, lane));
+      }
+    });
+  }
+}
+
+template <>
+struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 1, false, 3> {
+  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, sub_blocks, out);
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    return nibbles(chunk + phase * kBlockBytes + 32, step, i);
+  }
+};
+template <>
+struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 1, true, 0> {
+  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, sub_blocks, out);
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    return nibbles(chunk + phase * kBlockBytes + 64, step, i);
+  }
+};
+template <>
+struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 1, false, 4> {
+  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, sub_blocks, out);
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    const std::uint8_t* block = chunk + phase * kBlockBytes;
+    return Simd::bytes_or(nibbles(block + 96, step, i), fifth_bits(block + 32, step, i));
+  }
+};
+template <>
+struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 1, true, 0> {
+  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, sub_blocks, out);
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    const std::uint8_t* block = chunk + phase * kBlockBytes;
+    return Simd::bytes_or(nibbles(block + 128, step, i), fifth_bits(block + 64, step, i));
+  }
+};
+template <>
+struct Format<DType::kQ8_0>
+    : FormatBase<32, 34, 32, 1, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot> {
+  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, sub_blocks, out);
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    const Simd::B x = Simd::load_bytes(chunk + phase * kBlockBytes + 32 + 64 * step + i);
+    return Simd::kSignedDot ? x : Simd::bytes_xor(x, Simd::bytes_set1(0x80));
+  }
+};
+
+// scale[first + j] = d * scales[j], offset[first + j] = -dmin * mins[j] for four sub-blocks, whose
+// integers stand as [4][16] bytes.
+inline void store_four(const std::uint8_t* d, const std::uint8_t* dmin, const std::uint8_t* scales,
+                       const std::uint8_t* mins, int first, ChunkScales& out) {
+  each_lane_vector([&](int lane) {
+    const Simd::F factor = f16_scales(d, lane);
+    const Simd::F min_factor = Simd::sub(Simd::zero(), f16_scales(dmin, lane));
+    for (int j = 0; j < 4; ++j) {
+      Simd::store(out.scale[first + j] + lane,
+                  Simd::mul(factor, Simd::load_u8(scales + 16 * j + lane)));
+      Simd::store(out.offset[first + j] + lane,
+                  Simd::mul(min_factor, Simd::load_u8(mins + 16 * j + lane)));
+    }
+  });
+}
+
+// The 6-bit scales and mins of Q4_K and Q5_K: 12 bytes a row, here [12][16], after d and dmin.
+// Bytes 0-3 and 4-7 hold scales and mins of sub-blocks 0-3 in their low 6 bits, and in the upper 2
+// the upper bits of sub-blocks 4-7, whose lower 4 bits are the nibbles of bytes 8-11.
+inline void scales_and_mins(const std::uint8_t* block, ChunkScales& out) {
+  alignas(64) std::uint8_t scales[2][64];
+  alignas(64) std::uint8_t mins[2][64];
+  const std::uint8_t* packed = block + 64;
+  each_byte_vector([&](int i) {
+    const Simd::B a = Simd::load_bytes(packed + i);
+    const Simd::B b = Simd::load_bytes(packed + 64 + i);
+    const Simd::B c = Simd::load_bytes(packed + 128 + i);
+    Simd::store_bytes(scales[0] + i, masked(a, 63));
+    Simd::store_bytes(mins[0] + i, masked(b, 63));
+    Simd::store_bytes(scales[1] + i,
+                      Simd::bytes_or(masked(c, 15), masked(Simd::shift_right(a, 2), 0x30)));
+    Simd::store_bytes(mins[1] + i, Simd::bytes_or(masked(Simd::shift_right(c, 4), 15),
+                                                  masked(Simd::shift_right(b, 2), 0x30)));
+  });
+  for (int half = 0; half < 2; ++half) {
+    store_four(block, block + 32, scales[half], mins[half], 4 * half, out);
+  }
+}
+
+template <>
+struct Format<DType::kQ4_K> : FormatBase<256, 144, 32, 2, true, 0> {
+  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
+    scales_and_mins(chunk, out);
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    const Simd::B x = Simd::load_bytes(chunk + 256 + 64 * (8 * phase + step) + i);
+    return masked(P == 0 ? x : Simd::shift_right(x, 4), 15);
+  }
+};
+
+template <>
+struct Format<DType::kQ5_K> : FormatBase<256, 176, 32, 2, true, 0> {
+  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
+    scales_and_mins(chunk, out);
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    const Simd::B x = Simd::load_bytes(chunk + 48 * 16 + 64 * (8 * phase + step) + i);
+    // Bit 2 * phase + P of a byte: to the top two bits first.
+    const Simd::B h =
+        Simd::shift_left(Simd::load_bytes(chunk + 16 * 16 + 64 * step + i), 6 - 2 * phase);
+    return Simd::bytes_or(masked(P == 0 ? x : Simd::shift_right(x, 4), 15),
+                          masked(Simd::shift_right(h, P == 0 ? 2 : 3), 16));
+  }
+};
+
+template <>
+struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 8, false, 5> {
+  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
+    each_lane_vector([&](int lane) {
+      const Simd::F d = f16_scales(chunk + 208 * 16, lane);
+      for (int j = 0; j < 16; ++j) {
+        Simd::store(out.scale[j] + lane,
+                    Simd::mul(d, Simd::load_i8(chunk + 192 * 16 + 16 * j + lane)));
+      }
+    });
+  }
+  // Half a block holds four runs of 32 codes (two sub-blocks each): low nibbles of the first and
+  // second 32 bytes, then their high nibbles; 2 more bits come from the high array.
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    constexpr int kRun = P / 2;
+    const int v = P % 2 * 4 + step;
+    const Simd::B low = Simd::load_bytes(chunk + phase * 1024 + 64 * (v + kRun % 2 * 8) + i);
+    const Simd::B high = Simd::load_bytes(chunk + 128 * 16 + phase * 512 + 64 * v + i);
+    const Simd::B moved = kRun == 0   ? Simd::shift_left(high, 4)
+                          : kRun == 1 ? Simd::shift_left(high, 2)
+                          : kRun == 2 ? high
+                                      : Simd::shift_right(high, 2);
+    return Simd::bytes_or(masked(kRun < 2 ? low : Simd::shift_right(low, 4), 15),
+                          masked(moved, 0x30));
+  }
+};
+
+template <>
+struct Format<DType::kQ2_K> : FormatBase<256, 84, 16, 8, true, 0> {
+  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      alignas(64) std::uint8_t scales[64];
+      alignas(64) std::uint8_t mins[64];
+      each_byte_vector([&](int i) {
+        const Simd::B x = Simd::load_bytes(chunk + 64 * quarter + i);
+        Simd::store_bytes(scales + i, masked(x, 15));
+        Simd::store_bytes(mins + i, masked(Simd::shift_right(x, 4), 15));
+      });
+      store_four(chunk + 80 * 16, chunk + 82 * 16, scales, mins, 4 * quarter, out);
+    }
+  }
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    const int v = 8 * phase + P % 2 * 4 + step;
+    return masked(Simd::shift_right(Simd::load_bytes(chunk + 16 * 16 + 64 * v + i), P / 2 * 2), 3);
+  }
+};
+
+template <>
+struct Format<DType::kQ3_K> : FormatBase<256, 110, 16, 8, false, 2> {
+  // 6-bit scales, offset by 32: [12][16], lower nibbles in bytes 0-7, upper bits in bytes 8-11.
+  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
+    const std::uint8_t* packed = chunk + 96 * 16;
+    alignas(64) std::uint8_t scales[4][64];
+    each_byte_vector([&](int i) {
+      const Simd::B a = Simd::load_bytes(packed + i);
+      const Simd::B b = Simd::load_bytes(packed + 64 + i);
+      const Simd::B h = Simd::load_bytes(packed + 128 + i);
+      const auto put = [&](int quarter, Simd::B low, Simd::B high) {
+        Simd::store_bytes(scales[quarter] + i, Simd::bytes_or(masked(low, 15), masked(high, 0x30)));
+      };
+      put(0, a, Simd::shift_left(h, 4));
+      put(1, b, Simd::shift_left(h, 2));
+      put(2, Simd::shift_right(a, 4), h);
+      put(3, Simd::shift_right(b, 4), Simd::shift_right(h, 2));
+    });
+    each_lane_vector([&](int lane) {
+      const Simd::F d = f16_scales(chunk + 108 * 16, lane);
+      for (int j = 0; j < 16; ++j) {
+        const Simd::F x = Simd::load_u8(scales[j / 4] + 16 * (j % 4) + lane);
+        Simd::store(out.scale[j] + lane, Simd::mul(d, Simd::sub(x, Simd::set1(32.0F))));
+      }
+    });
+  }
+  // The high bit adds 4; codes are offset by 4.
+  template <int P>
+  static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
+    constexpr int kRun = P / 2;
+    const int v = P % 2 * 4 + step;
+    const Simd::B q = Simd::load_bytes(chunk + 32 * 16 + 64 * (8 * phase + v) + i);
+    // Bit 4 * phase + kRun of a byte: to the upper nibble first.
+    const Simd::B m = Simd::shift_left(Simd::load_bytes(chunk + 64 * v + i), 4 - 4 * phase);
+    return Simd::bytes_or(masked(Simd::shift_right(q, 2 * kRun), 3),
+                          masked(Simd::shift_right(m, 2 + kRun), 4));
+  }
+};
+
+}  // namespace
+}  // namespace mistral::ops::cpu
