@@ -38,6 +38,9 @@ struct ModelOptions {
   std::int64_t kv_cache_tokens = 0;  // tokens that the KV cache must hold; 0: see kv_cache_mib
   std::int64_t kv_cache_mib = 0;     // size of the KV cache; 0: a quarter of the free memory
   std::int32_t kv_block_size = 32;   // tokens per block: 8, 16 or 32
+  // auto | f32 | f16 | bf16 | q8 (8 bit, a scale per token and head). auto: f16 for a model whose
+  // weights are quantised, else f32.
+  std::string kv_cache_dtype = "auto";
   std::int32_t prefill_chunk = 512;  // most prompt tokens computed in one step
   std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_progress = nullptr;
 };

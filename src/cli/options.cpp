@@ -164,6 +164,11 @@ void RuntimeOptions::add_options(CLI::App& app) {
       ->check(CLI::IsMember({8, 16, 32}))
       ->type_name("8|16|32")
       ->group(kRuntimeGroup);
+  app.add_option("--kv-cache-dtype", cache_dtype_,
+                 "storage of the KV cache; auto: f16 with quantised weights, else f32")
+      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8"}, CLI::ignore_case))
+      ->type_name("auto|f32|f16|bf16|q8")
+      ->group(kRuntimeGroup);
 }
 
 int RuntimeOptions::threads() const {
@@ -176,6 +181,7 @@ models::LoadOptions RuntimeOptions::load_options() const {
   if (dtype_ == "f16") options.dtype = models::ComputeDType::kF16;
   if (dtype_ == "bf16") options.dtype = models::ComputeDType::kBF16;
   options.kv_block_size = block_size_;
+  options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
   if (cache_tokens_ > 0) {
     if (cache_mebibytes_ > 0) log::info("--pa-ctxt-len is given: --pa-gpu-mem is not used");
     options.kv_cache_tokens = cache_tokens_;

@@ -61,6 +61,7 @@ class RuntimeOptions {
   std::int64_t cache_tokens_ = 0;
   std::int64_t cache_mebibytes_ = 0;
   std::int32_t block_size_ = 32;
+  std::string cache_dtype_ = "auto";
 };
 
 // The length of the context; commands differ in what they do with it.

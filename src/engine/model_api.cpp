@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <limits>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
@@ -49,6 +50,14 @@ models::ComputeDType dtype_of(const std::string& name) {
                    name);
 }
 
+// "auto": the loader chooses.
+std::optional<ops::CacheDType> cache_dtype_of(const std::string& name) {
+  if (name == "auto") return std::nullopt;
+  if (const auto dtype = ops::cache_dtype(name)) return dtype;
+  throw make_error(ErrorKind::kInvalidArgument,
+                   "kv_cache_dtype: '{}', expected auto, f32, f16, bf16 or q8", name);
+}
+
 void check_range(const char* option, std::int64_t value, std::int64_t low, std::int64_t high) {
   if (value < low || value > high) {
     throw make_error(ErrorKind::kInvalidArgument, "{}: {}, expected {} to {}", option, value, low,
@@ -75,6 +84,7 @@ models::LoadOptions load_options(const ModelOptions& options) {
   load.kv_cache_tokens = options.kv_cache_tokens;
   load.kv_cache_bytes = options.kv_cache_mib << 20;
   load.kv_block_size = options.kv_block_size;
+  load.kv_cache_dtype = cache_dtype_of(options.kv_cache_dtype);
   load.max_batch_rows = std::max(options.prefill_chunk, options.max_sequences);
   load.on_progress = options.on_progress;
   return load;

@@ -38,12 +38,29 @@ DType storage_type(ComputeDType dtype) {
   return DType::kCount;
 }
 
+// The cache need not be more exact than the weights are: f16 is the smaller error by far beside
+// quantised weights, and the larger one beside others.
+ops::CacheDType cache_dtype_for(const nn::DecoderWeights& weights) {
+  const auto quantized = [](const nn::Linear& linear) {
+    return info(linear.weight->dtype()).quantized;
+  };
+  const bool any = std::any_of(weights.layers.begin(), weights.layers.end(),
+                               [&](const nn::DecoderWeights::Layer& layer) {
+                                 return quantized(layer.query) || quantized(layer.key) ||
+                                        quantized(layer.value) || quantized(layer.output);
+                               });
+  return any ? ops::CacheDType::kF16 : ops::CacheDType::kF32;
+}
+
 std::int64_t cache_budget(const nn::DecoderSpec& spec, const LoadOptions& options,
-                          std::int64_t context) {
-  const std::int64_t one_block = nn::KvCache::bytes_for_tokens(spec, options.kv_block_size, 1);
+                          ops::CacheDType dtype, std::int64_t context) {
+  const auto bytes_for = [&](std::int64_t tokens) {
+    return nn::KvCache::bytes_for_tokens(spec, dtype, options.kv_block_size, tokens);
+  };
+  const std::int64_t one_block = bytes_for(1);
   std::int64_t bytes = options.kv_cache_bytes;
   if (options.kv_cache_tokens > 0) {
-    bytes = nn::KvCache::bytes_for_tokens(spec, options.kv_block_size, options.kv_cache_tokens);
+    bytes = bytes_for(options.kv_cache_tokens);
   } else if (bytes == 0) {
     const std::int64_t free = available_memory();
     bytes = free > 0 ? free / 4 : kFallbackCacheBytes;
@@ -53,8 +70,8 @@ std::int64_t cache_budget(const nn::DecoderSpec& spec, const LoadOptions& option
                      "a KV cache of {} bytes is smaller than one block of {} tokens, {} bytes",
                      bytes, options.kv_block_size, one_block);
   }
-  log::info("KV cache: up to {} MiB, {} tokens; context {} tokens", bytes >> 20,
-            bytes / one_block * options.kv_block_size, context);
+  log::info("KV cache: {}, up to {} MiB, {} tokens; context {} tokens", ops::name(dtype),
+            bytes >> 20, bytes / one_block * options.kv_block_size, context);
   return bytes;
 }
 
@@ -92,7 +109,8 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   decoder.context_length = static_cast<std::int32_t>(context);
   decoder.max_batch_rows = options.max_batch_rows;
   decoder.block_size = options.kv_block_size;
-  decoder.cache_bytes = cache_budget(description.spec, options, context);
+  decoder.cache_dtype = options.kv_cache_dtype ? *options.kv_cache_dtype : cache_dtype_for(weights);
+  decoder.cache_bytes = cache_budget(description.spec, options, decoder.cache_dtype, context);
   model.model = std::make_unique<nn::Decoder>(std::move(description.spec), std::move(weights),
                                               *model.backend, decoder);
   return model;

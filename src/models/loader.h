@@ -41,6 +41,8 @@ struct LoadOptions {
   std::int64_t kv_cache_tokens = 0;  // 0: kv_cache_bytes
   std::int64_t kv_cache_bytes = 0;   // 0: a quarter of the free memory
   std::int32_t kv_block_size = 32;   // 8, 16 or 32
+  // None: f16 for a model whose matrices are quantised, else f32.
+  std::optional<ops::CacheDType> kv_cache_dtype;
   std::int32_t max_batch_rows = 512;
   ProgressCallback on_progress;  // bytes of weights
 };

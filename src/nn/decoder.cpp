@@ -66,7 +66,7 @@ Decoder::Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend
       weights_(std::move(weights)),
       backend_(backend),
       options_(options),
-      cache_(spec_, options.block_size, options.cache_bytes) {
+      cache_(spec_, options.cache_dtype, options.block_size, options.cache_bytes) {
   for (const RopeSpec& rope : spec_.ropes) ropes_.emplace_back(rope, options.max_batch_rows);
   unsigned normed_forms = weights_.head.input_form();
   unsigned attended_forms = 0;

@@ -46,6 +46,7 @@ struct DecoderOptions {
   std::int32_t context_length = 0;  // most positions of a sequence
   std::int32_t max_batch_rows = 512;
   std::int32_t block_size = 32;
+  ops::CacheDType cache_dtype = ops::CacheDType::kF32;
   std::int64_t cache_bytes = 0;
 };
 

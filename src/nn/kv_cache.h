@@ -1,5 +1,6 @@
 // Memory of the paged key-value cache. Layers with the same window form a group; a block of a group
 // holds block_size tokens of all its layers. Which block belongs to whom is the engine's business.
+// In memory the blocks of one layer are neighbours: attention walks through one layer at a time.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ class KvCache {
  public:
   // `bytes` is the budget over all groups. Address space for it is reserved per group; memory is
   // taken when a block is first written.
-  KvCache(const DecoderSpec& spec, std::int32_t block_size, std::int64_t bytes);
+  KvCache(const DecoderSpec& spec, ops::CacheDType dtype, std::int32_t block_size,
+          std::int64_t bytes);
 
   [[nodiscard]] std::span<const CacheGroup> groups() const { return groups_; }
   [[nodiscard]] std::int32_t block_size() const { return block_size_; }
@@ -27,7 +29,7 @@ class KvCache {
   }
 
   // The budget that holds `tokens` of one sequence.
-  [[nodiscard]] static std::int64_t bytes_for_tokens(const DecoderSpec& spec,
+  [[nodiscard]] static std::int64_t bytes_for_tokens(const DecoderSpec& spec, ops::CacheDType dtype,
                                                      std::int32_t block_size, std::int64_t tokens);
 
  private:

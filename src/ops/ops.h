@@ -16,6 +16,7 @@
 
 #include "core/thread_pool.h"
 #include "mistral/types.h"
+#include "ops/layer_cache.h"
 #include "ops/rows.h"
 #include "tensor/tensor_view.h"
 
@@ -73,26 +74,6 @@ struct RopeTable {
   bool interleaved = false;     // pairs (2i, 2i+1); else (i, i + rotary_dim / 2)
 };
 
-// The paged cache of one layer. Inside a block K lies transposed, so that scores of neighbouring
-// tokens stand in one vector:
-//   K: [kv_heads][head_dim][block_size], then V: [kv_heads][block_size][value_dim].
-struct LayerCache {
-  float* base = nullptr;          // block 0 of this layer
-  std::int64_t block_stride = 0;  // floats from a block to the next
-  std::int32_t block_size = 32;   // 8, 16 or 32
-  std::int32_t kv_heads = 0;
-  std::int32_t head_dim = 0;
-  std::int32_t value_dim = 0;
-  [[nodiscard]] float* keys(std::int64_t block, std::int64_t head) const {
-    return base + block * block_stride + head * head_dim * block_size;
-  }
-  [[nodiscard]] float* values(std::int64_t block, std::int64_t head) const {
-    return base + block * block_stride +
-           static_cast<std::int64_t>(kv_heads) * head_dim * block_size +
-           head * block_size * value_dim;
-  }
-};
-
 // Rows of one sequence in a step, as attention sees them.
 struct AttentionSequence {
   std::int32_t first_row = 0;
@@ -109,7 +90,7 @@ struct AttentionParams {
 };
 
 // Everything between the projections and the scores: norms of q and k per head, rotation, writing
-// k and v to the cache; one pass.
+// k and v to the cache; one pass. Values that the cache's type cannot hold saturate.
 struct CacheWriteParams {
   std::int32_t heads = 0;
   std::optional<NormParams> query_norm;  // over each head

@@ -76,6 +76,7 @@ TEST(UsageTest, WrongUsageIsExplained) {
     expect_usage_error({command, "--prompt-batchsize", "0"}, "prompt-batchsize");
     expect_usage_error({command, "--pa-blk-size", "7"}, "pa-blk-size");
     expect_usage_error({command, "--dtype", "q4"}, "dtype");
+    expect_usage_error({command, "--kv-cache-dtype", "q4"}, "{auto,f32,f16,bf16,q8}");
     expect_usage_error({command, "--ctx=-1"}, "ctx");
   }
 }

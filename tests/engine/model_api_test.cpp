@@ -168,6 +168,10 @@ TEST(ModelApi, FailuresAreExceptionsThatNameTheirCause) {
   options.kv_block_size = 7;
   EXPECT_NE(failure([&] { (void)Model::load(options); }).find("kv_block_size"), std::string::npos);
   options = options_for(folder);
+  options.kv_cache_dtype = "q4";
+  EXPECT_NE(failure([&] { (void)Model::load(options); }).find("auto, f32, f16, bf16 or q8"),
+            std::string::npos);
+  options = options_for(folder);
   options.max_sequences = 0;
   EXPECT_NE(failure([&] { (void)Model::load(options); }).find("max_sequences"), std::string::npos);
   options.max_sequences = 1;

@@ -21,6 +21,36 @@ std::int64_t rows_of(std::span<const AttentionSequence> sequences) {
   return sequences.empty() ? 0 : sequences.back().first_row + sequences.back().row_count;
 }
 
+constexpr std::int64_t kLine = 16;  // floats of a cache line
+
+std::int64_t aligned(std::int64_t floats) {
+  return (floats + kLine - 1) / kLine * kLine;
+}
+float* align(float* p) {
+  const auto address = reinterpret_cast<std::uintptr_t>(p);
+  return p + (64 - address % 64) % 64 / sizeof(float);
+}
+
+// Work below this (multiply-adds) takes no longer than it takes to share it out.
+constexpr std::int64_t kShareable = std::int64_t{1} << 17;
+
+// Pieces of one item where the work is worth sharing, else all of it in one.
+std::int64_t grain_of(std::int64_t count, std::int64_t work) {
+  return work < kShareable ? count : 1;
+}
+
+// Multiply-adds of a step, at most.
+std::int64_t work_of(const AttentionParams& params, const LayerCache& cache,
+                     std::span<const AttentionSequence> sequences) {
+  std::int64_t pairs = 0;
+  for (const AttentionSequence& s : sequences) {
+    std::int64_t keys = std::int64_t{s.first_position} + s.row_count;
+    if (params.window > 0) keys = std::min<std::int64_t>(keys, params.window);
+    pairs += keys * s.row_count;
+  }
+  return pairs * params.heads * (std::int64_t{cache.head_dim} + cache.value_dim);
+}
+
 }  // namespace
 
 void CpuBackend::write_cache(const CacheWriteParams& params, const LayerCache& cache,
@@ -43,11 +73,8 @@ void CpuBackend::write_cache(const CacheWriteParams& params, const LayerCache& c
       for (std::int64_t h = 0; h < cache.kv_heads; ++h) {
         float* key = k.row(row) + h * head_dim;
         prepare(params.key_norm, key);
-        float* keys = cache.keys(block, h) + slot;
-        for (std::int64_t d = 0; d < head_dim; ++d) keys[d * cache.block_size] = key[d];
-        std::memcpy(cache.values(block, h) + slot * cache.value_dim,
-                    v.row(row) + h * cache.value_dim,
-                    sizeof(float) * static_cast<std::size_t>(cache.value_dim));
+        kernels_.write_key(cache, block, h, slot, key);
+        kernels_.write_value(cache, block, h, slot, v.row(row) + h * cache.value_dim);
       }
     }
   });
@@ -105,44 +132,51 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
   if (tiles_.empty()) return;
   const std::int64_t group = params.heads / cache.kv_heads;
   const std::int64_t queries = std::max<std::int64_t>(kAttentionQueries, group);
+  const std::int64_t stride = attention_value_stride(cache.value_dim);
   // One partial result: values, maxima and sums of a tile.
-  const std::int64_t result_size = queries * (cache.value_dim + 2);
+  const std::int64_t result_size = aligned(queries * (stride + 2));
   const std::int64_t result_count = tiles_.back().first_result + tiles_.back().partitions;
   const auto place = [&](AttentionTask& task, float* result) {
     task.values = result;
-    task.maxima = result + queries * cache.value_dim;
+    task.maxima = result + queries * stride;
     task.sums = task.maxima + queries;
   };
   // Joins results in order of position and stores the quotient.
   const auto join = [&](const AttentionTask& into, const float* later) {
     for (std::int64_t i = 0; i < into.rows * group; ++i) {
-      kernels_.merge(cache.value_dim, later[queries * cache.value_dim + i],
-                     later[queries * (cache.value_dim + 1) + i], later + i * cache.value_dim,
-                     into.maxima + i, into.sums + i, into.values + i * cache.value_dim);
+      kernels_.merge(cache.value_dim, later[queries * stride + i],
+                     later[queries * (stride + 1) + i], later + i * stride, into.maxima + i,
+                     into.sums + i, into.values + i * stride);
     }
   };
   const auto store = [&](const AttentionTile& tile, const AttentionTask& task) {
     const std::int64_t row =
         sequences[static_cast<std::size_t>(tile.sequence)].first_row + tile.first_row;
     for (std::int64_t i = 0; i < task.rows * group; ++i) {
-      float* values = task.values + i * cache.value_dim;
+      float* values = task.values + i * stride;
       kernels_.scale(1.0F / task.sums[i], cache.value_dim, values);
       std::memcpy(out.values + (row + i / group) * out.cols +
                       (tile.kv_head * group + i % group) * cache.value_dim,
                   values, sizeof(float) * static_cast<std::size_t>(cache.value_dim));
     }
   };
-  const std::size_t worker_floats =
-      static_cast<std::size_t>(2 * result_size + 4 * cache.block_size);
+  const std::int64_t worker_floats =
+      2 * result_size + attention_scratch(queries, cache.head_dim) + kLine;
   for (Worker& worker : workers_) {
-    if (worker.attention.size() < worker_floats) worker.attention.resize(worker_floats);
+    if (worker.attention.size() < static_cast<std::size_t>(worker_floats)) {
+      worker.attention.resize(static_cast<std::size_t>(worker_floats));
+    }
   }
+  const auto buffer_of = [&](int index) {
+    return align(workers_[static_cast<std::size_t>(index)].attention.data());
+  };
 
   const auto tile_count = static_cast<std::int64_t>(tiles_.size());
   if (tile_count >= 4 * pool_.size() || result_count == tile_count) {
     // Enough tiles for all workers: a worker takes a tile's partitions one after the other.
-    pool_.run(tile_count, 1, [&](std::int64_t begin, std::int64_t end, int index) {
-      float* buffer = workers_[static_cast<std::size_t>(index)].attention.data();
+    const std::int64_t grain = grain_of(tile_count, work_of(params, cache, sequences));
+    pool_.run(tile_count, grain, [&](std::int64_t begin, std::int64_t end, int index) {
+      float* buffer = buffer_of(index);
       for (std::int64_t i = begin; i < end; ++i) {
         const AttentionTile& tile = tiles_[static_cast<std::size_t>(i)];
         AttentionTask first;
@@ -164,14 +198,14 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
     });
   } else {
     // Long contexts and few sequences: the partitions themselves are shared out.
-    if (partials_.size() < static_cast<std::size_t>(result_count * result_size)) {
-      partials_.resize(static_cast<std::size_t>(result_count * result_size));
-    }
+    const auto partial_floats = static_cast<std::size_t>(result_count * result_size + kLine);
+    if (partials_.size() < partial_floats) partials_.resize(partial_floats);
+    float* partials = align(partials_.data());
     const auto task_of = [&](const AttentionTile& tile, std::int32_t p) {
       AttentionTask task =
           make_task(params, cache, sequences[static_cast<std::size_t>(tile.sequence)], tile,
                     tile.first_partition + p, q);
-      place(task, partials_.data() + (tile.first_result + p) * result_size);
+      place(task, partials + (tile.first_result + p) * result_size);
       return task;
     };
     pool_.run(result_count, 1, [&](std::int64_t begin, std::int64_t end, int index) {
@@ -183,11 +217,13 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
                                }) -
               1);
         AttentionTask task = task_of(tile, static_cast<std::int32_t>(i - tile.first_result));
-        task.scratch = workers_[static_cast<std::size_t>(index)].attention.data() + 2 * result_size;
+        task.scratch = buffer_of(index) + 2 * result_size;
         kernels_.attend(task);
       }
     });
-    pool_.run(tile_count, 1, [&](std::int64_t begin, std::int64_t end, int) {
+    const std::int64_t grain =
+        grain_of(tile_count, result_count * group * tiles_[0].rows * cache.value_dim);
+    pool_.run(tile_count, grain, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t i = begin; i < end; ++i) {
         const AttentionTile& tile = tiles_[static_cast<std::size_t>(i)];
         const AttentionTask first = task_of(tile, 0);

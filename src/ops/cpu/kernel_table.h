@@ -30,7 +30,7 @@ struct MatmulTask {
 };
 inline constexpr std::size_t kMatmulScratch = 96U << 10U;
 
-// A tile of queries of one key-value head against a range of the sequence's cache.
+// A tile of queries of one key-value head against one partition of the sequence's cache.
 struct AttentionTask {
   const LayerCache* cache = nullptr;
   const std::int32_t* blocks = nullptr;
@@ -47,14 +47,31 @@ struct AttentionTask {
   std::int64_t q_stride = 0;  // floats to the next row; heads are head_dim apart
   // Result per query (rows * group of them, group fastest): weighted sum of values not yet divided,
   // largest score and sum of weights. A query that sees nothing of the range has sum 0.
-  float* values = nullptr;   // [queries][value_dim]
+  float* values = nullptr;   // [queries][attention_value_stride()], aligned to 64 bytes
   float* maxima = nullptr;   // [queries]
   float* sums = nullptr;     // [queries]
-  float* scratch = nullptr;  // kAttentionQueries * block_size floats
+  float* scratch = nullptr;  // attention_scratch() floats, aligned to 64 bytes
 };
 inline constexpr int kAttentionQueries = 64;  // rows * group of a task at most (or one row)
 // Positions of a partition. Fixed, so that the order of every sum depends on the position alone.
-inline constexpr std::int32_t kAttentionPartition = 512;
+inline constexpr std::int32_t kAttentionPartition = 256;
+// Keys of a panel and dims of a slice of values, at most: two vectors.
+inline constexpr std::int64_t kAttentionPanel = 32;
+// Tokens of a slice of values: with its dims they fit the first-level cache.
+inline constexpr int kAttentionSlice = 128;
+
+// Floats from one query's sum of values to the next.
+[[nodiscard]] constexpr std::int64_t attention_value_stride(std::int64_t value_dim) {
+  return (value_dim + kAttentionPanel - 1) / kAttentionPanel * kAttentionPanel;
+}
+// Scores, queries, a panel of keys, a slice of values and the scales of 8-bit caches.
+[[nodiscard]] constexpr std::int64_t attention_scratch(std::int64_t queries,
+                                                       std::int64_t head_dim) {
+  constexpr std::int64_t kLargestTile = 8;
+  return queries * kAttentionPartition + (queries + kLargestTile) * head_dim +
+         kAttentionPanel * head_dim + kAttentionPanel * kAttentionSlice + 2 * kAttentionPartition +
+         64;  // each part starts at a cache line
+}
 
 struct KernelTable {
   std::string_view name;
@@ -76,6 +93,11 @@ struct KernelTable {
   // Joins the partial result (max, sum, values) of a later range into that of an earlier one.
   void (*merge)(std::int64_t value_dim, float later_max, float later_sum, const float* later_values,
                 float* max, float* sum, float* values);
+  // Store the key or value of one token and head in the cache's type.
+  void (*write_key)(const LayerCache& cache, std::int64_t block, std::int64_t head,
+                    std::int64_t slot, const float* key);
+  void (*write_value)(const LayerCache& cache, std::int64_t block, std::int64_t head,
+                      std::int64_t slot, const float* value);
 };
 
 // Null when this build or this processor does not have the instructions.

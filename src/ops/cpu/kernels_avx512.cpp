@@ -6,6 +6,7 @@
 #include "ops/cpu/simd_avx512.h"
 // After Simd, which the kernels are written over.
 #include "ops/cpu/kernels/attention.h"
+#include "ops/cpu/kernels/cache.h"
 #include "ops/cpu/kernels/matmul.h"
 #include "ops/cpu/kernels/rows.h"
 
@@ -17,8 +18,9 @@ const KernelTable* avx512_kernels() {
       !__builtin_cpu_supports("avx512vnni")) {
     return nullptr;
   }
-  static constexpr KernelTable table = {"avx512", matmul, norm,    add,  scale,  quantize,
-                                        activate, gate,   softcap, rope, attend, merge};
+  static constexpr KernelTable table = {"avx512", matmul,   norm,      add,        scale,
+                                        quantize, activate, gate,      softcap,    rope,
+                                        attend,   merge,    write_key, write_value};
   return &table;
 }
 

@@ -97,6 +97,26 @@ struct Simd {
   // Shifts of 16-bit lanes; the caller masks what crossed a byte.
   static B shift_right(B a, int n) { return _mm512_srli_epi16(a, static_cast<unsigned>(n)); }
   static B shift_left(B a, int n) { return _mm512_slli_epi16(a, static_cast<unsigned>(n)); }
+
+  // Queries of attention that share a pass over keys or values: 8 x 2 accumulators.
+  static constexpr int kQueryTile = 8;
+  // kLanes elements, rounded to nearest even.
+  static void store_f16(std::byte* p, F x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  static void store_bf16(std::byte* p, F x) {
+    const __m512i bits = _mm512_castps_si512(x);
+    const __m512i high = _mm512_srli_epi32(bits, 16);
+    const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+    const __m512i rounded = _mm512_srli_epi32(
+        _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd), 16);
+    const __m512i quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(nan, rounded, quiet)));
+  }
+  static void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 };
 
 }  // namespace

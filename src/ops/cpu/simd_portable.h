@@ -190,7 +190,25 @@ struct Simd {
     return each<B>([&](int i) { return a.v[i] << n; });
   }
 
+  static constexpr int kQueryTile = 4;
+  static void store_f16(std::byte* p, const F& x) {
+    for (int i = 0; i < kLanes; ++i) write16(p, i, quant::f32_to_f16(x.v[i]));
+  }
+  static void store_bf16(std::byte* p, const F& x) {
+    for (int i = 0; i < kLanes; ++i) write16(p, i, quant::f32_to_bf16(x.v[i]));
+  }
+  static void prefetch(const void* p) {
+#if defined(__GNUC__)
+    __builtin_prefetch(p);
+#else
+    static_cast<void>(p);
+#endif
+  }
+
  private:
+  static void write16(std::byte* p, int i, std::uint16_t x) {
+    std::memcpy(p + 2 * i, &x, 2);
+  }
   static std::uint16_t read16(const std::byte* p, int i) {
     std::uint16_t x = 0;
     std::memcpy(&x, p + 2 * i, 2);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "ops/reference/cache_access.h"
 #include "ops/reference/functions.h"
 #include "ops/reference/reference_backend.h"
 
@@ -28,11 +29,8 @@ void ReferenceBackend::write_cache(const CacheWriteParams& params, const LayerCa
       for (std::int64_t h = 0; h < cache.kv_heads; ++h) {
         std::copy_n(k.row(row) + h * cache.head_dim, cache.head_dim, key.data());
         prepare(params.key_norm, key.data());
-        for (std::int64_t d = 0; d < cache.head_dim; ++d) {
-          cache.keys(block, h)[d * cache.block_size + slot] = key[static_cast<std::size_t>(d)];
-        }
-        std::copy_n(v.row(row) + h * cache.value_dim, cache.value_dim,
-                    cache.values(block, h) + slot * cache.value_dim);
+        store_key(cache, block, h, slot, key.data());
+        store_value(cache, block, h, slot, v.row(row) + h * cache.value_dim);
       }
     }
   }
@@ -55,11 +53,11 @@ void ReferenceBackend::attention(const AttentionParams& params, const LayerCache
         const float* query = q.row(row) + h * cache.head_dim;
         scores.clear();
         for (std::int64_t p = oldest; p <= position; ++p) {
-          const float* key =
-              cache.keys(sequence.blocks[p / cache.block_size], h / group) + p % cache.block_size;
+          const std::int64_t block = sequence.blocks[p / cache.block_size];
+          const std::int64_t slot = p % cache.block_size;
           double score = 0.0;
           for (std::int64_t d = 0; d < cache.head_dim; ++d) {
-            score += static_cast<double>(query[d]) * key[d * cache.block_size];
+            score += static_cast<double>(query[d]) * load_key(cache, block, h / group, slot, d);
           }
           score *= params.scale;
           if (params.softcap > 0.0F) score = params.softcap * std::tanh(score / params.softcap);
@@ -68,11 +66,11 @@ void ReferenceBackend::attention(const AttentionParams& params, const LayerCache
         softmax(scores);
         std::fill(sum.begin(), sum.end(), 0.0);
         for (std::int64_t p = oldest; p <= position; ++p) {
-          const float* value = cache.values(sequence.blocks[p / cache.block_size], h / group) +
-                               p % cache.block_size * cache.value_dim;
+          const std::int64_t block = sequence.blocks[p / cache.block_size];
+          const std::int64_t slot = p % cache.block_size;
           for (std::int64_t d = 0; d < cache.value_dim; ++d) {
-            sum[static_cast<std::size_t>(d)] +=
-                scores[static_cast<std::size_t>(p - oldest)] * value[d];
+            sum[static_cast<std::size_t>(d)] += scores[static_cast<std::size_t>(p - oldest)] *
+                                                load_value(cache, block, h / group, slot, d);
           }
         }
         std::transform(sum.begin(), sum.end(), values.begin() + h * cache.value_dim,

@@ -1,221 +1,373 @@
-// Flash-style attention of a tile of queries over one partition of the paged cache: one pass over
-// the blocks with a running maximum per query. All query heads that share a key-value head are in
-// the tile, so keys and values are read once for them.
+// Attention of a tile of queries over one partition of the paged cache. All query heads that share
+// a key-value head are in the tile, so its keys and values are read from memory once.
 //
-// K lies transposed inside a block (tokens are neighbours), so scores come out as vectors over
-// tokens without horizontal sums; V lies by token, so the weighted sum is a vector over dims.
-// For a query the order of all sums is by position; blocks it cannot see are skipped for it.
+// Three steps: scores of all queries against the partition's keys, panel by panel; softmax of each
+// query's scores; weighted sums of values, a slice of dims and tokens at a time. A step works on up
+// to kQueryTile queries times two vectors, all accumulators in registers: bound by multiply-adds
+// for many queries, by bandwidth for one or two.
+//
+// Keys lie transposed (tokens are neighbours), so scores come out as vectors over tokens without
+// horizontal sums. When one pass over the queries does, elements are converted to f32 as they are
+// loaded; else each panel and slice is converted once into scratch memory that stays in the caches.
+// Conversions are exact, and the order of a query's sums is by dim and by position, so neither that
+// choice nor the other queries of the tile change a bit of its result.
 #pragma once
 
 #include <cmath>
 #include <limits>
 
 #include "ops/cpu/kernel_table.h"
+#include "ops/cpu/kernels/cache.h"
 #include "ops/cpu/kernels/math.h"
 
 namespace mistral::ops::cpu {
 namespace {
 
 inline constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+inline constexpr int kLanes = Simd::kLanes;
+inline constexpr int kPanel = 2 * kLanes;
+inline constexpr int kTile = Simd::kQueryTile;
+static_assert(kPanel <= kAttentionPanel && kAttentionPartition % kAttentionPanel == 0);
 
-// Positions that query `position` sees: [first, position].
-inline std::int32_t first_visible(std::int32_t position, std::int32_t window) {
-  return window > 0 && position - window + 1 > 0 ? position - window + 1 : 0;
+// Calls f with `count`, 1 to kTile, as a constant.
+template <int N = kTile, typename Function>
+inline void with_count(int count, Function f) {
+  if constexpr (N > 1) {
+    if (count < N) return with_count<N - 1>(count, f);
+  }
+  f.template operator()<N>();
 }
 
-// Raw scores of N queries against V vectors of tokens.
-template <int N, int V>
-inline void score_tile(const float* const* queries, const float* keys, int block_size, int head_dim,
-                       float* scores) {
+// A panel of keys: for each vector of tokens its elements of dim 0, `stride` bytes before those of
+// dim 1; and what to fetch into the cache meanwhile.
+struct KeyPanel {
+  const std::byte* keys[2];
+  const std::byte* next[2];
+  std::int64_t stride;
+};
+
+// Scores of N queries, interleaved by dim: queries[d * N + n].
+template <CacheDType T, int N, bool Prefetch>
+inline void score(const float* queries, const KeyPanel& panel, int head_dim, float* scores) {
+  Simd::F acc[N][2];
+  for (int n = 0; n < N; ++n) acc[n][0] = acc[n][1] = Simd::zero();
+  const std::byte* left = panel.keys[0];
+  const std::byte* right = panel.keys[1];
+  std::int64_t offset = 0;
+  for (int d = 0; d < head_dim; ++d, offset += panel.stride) {
+    if constexpr (Prefetch) {
+      Simd::prefetch(panel.next[0] + offset);
+      if (T == CacheDType::kF32) Simd::prefetch(panel.next[1] + offset);
+    }
+    const Simd::F k0 = load_elements<T>(left + offset);
+    const Simd::F k1 = load_elements<T>(right + offset);
+    for (int n = 0; n < N; ++n) {
+      const Simd::F q = Simd::set1(queries[d * N + n]);
+      acc[n][0] = Simd::fma(q, k0, acc[n][0]);
+      acc[n][1] = Simd::fma(q, k1, acc[n][1]);
+    }
+  }
+  for (int n = 0; n < N; ++n) {
+    Simd::store(scores + n * kAttentionPartition, acc[n][0]);
+    Simd::store(scores + n * kAttentionPartition + kLanes, acc[n][1]);
+  }
+}
+
+// sums[n] += weights[n][t] * values[t] over tokens, for V vectors of dims.
+template <CacheDType T, int N, int V, bool Prefetch>
+inline void accumulate(const float* weights, const std::byte* values, std::int64_t stride,
+                       int tokens, const std::byte* next, float* sums, std::int64_t sum_stride) {
   Simd::F acc[N][V];
   for (int n = 0; n < N; ++n) {
-    for (int v = 0; v < V; ++v) acc[n][v] = Simd::zero();
+    for (int v = 0; v < V; ++v) acc[n][v] = Simd::load(sums + n * sum_stride + v * kLanes);
   }
-  for (int d = 0; d < head_dim; ++d) {
-    Simd::F k[V];
-    for (int v = 0; v < V; ++v) k[v] = Simd::load(keys + d * block_size + v * Simd::kLanes);
+  for (int t = 0; t < tokens; ++t, values += stride) {
+    if constexpr (Prefetch) {
+      Simd::prefetch(next + t * stride);
+      if (T == CacheDType::kF32) Simd::prefetch(next + t * stride + kLanes * 4);
+    }
+    Simd::F x[V];
+    for (int v = 0; v < V; ++v) x[v] = load_elements<T>(values + v * kLanes * element_bytes(T));
     for (int n = 0; n < N; ++n) {
-      const Simd::F q = Simd::set1(queries[n][d]);
-      for (int v = 0; v < V; ++v) acc[n][v] = Simd::fma(q, k[v], acc[n][v]);
+      const Simd::F w = Simd::set1(weights[n * kAttentionPartition + t]);
+      for (int v = 0; v < V; ++v) acc[n][v] = Simd::fma(w, x[v], acc[n][v]);
     }
   }
   for (int n = 0; n < N; ++n) {
-    for (int v = 0; v < V; ++v) Simd::store(scores + n * block_size + v * Simd::kLanes, acc[n][v]);
+    for (int v = 0; v < V; ++v) Simd::store(sums + n * sum_stride + v * kLanes, acc[n][v]);
   }
 }
 
-// With 16 lanes a block of 8 tokens is a half vector.
-template <int N>
-inline void score_short(const float* const* queries, const float* keys, int block_size,
-                        int head_dim, float* scores) {
-  Simd::F acc[N];
-  for (int n = 0; n < N; ++n) acc[n] = Simd::zero();
-  for (int d = 0; d < head_dim; ++d) {
-    const Simd::F k = Simd::load_partial(keys + d * block_size, block_size);
-    for (int n = 0; n < N; ++n) acc[n] = Simd::fma(Simd::set1(queries[n][d]), k, acc[n]);
-  }
-  for (int n = 0; n < N; ++n) Simd::store_partial(scores + n * block_size, acc[n], block_size);
-}
+// Tokens of a partition, counted from its start.
+struct Span {
+  int begin;
+  int end;
+  [[nodiscard]] bool overlaps(int first, int last) const { return begin < last && end > first; }
+};
 
-template <int N>
-inline void score_block(const float* const* queries, const float* keys, int block_size,
-                        int head_dim, float* scores) {
-  if (block_size < Simd::kLanes) {
-    return score_short<N>(queries, keys, block_size, head_dim, scores);
+// The work of one task.
+template <CacheDType T>
+class TileAttention {
+ public:
+  explicit TileAttention(const AttentionTask& task)
+      : t_(task),
+        cache_(*task.cache),
+        queries_(task.rows * task.group),
+        direct_(queries_ <= kTile && cache_.block_size >= kLanes && cache_.value_dim % kLanes == 0),
+        visible_(visible(0, queries_)),
+        stride_(attention_value_stride(cache_.value_dim)) {
+    float* next = task.scratch;
+    const auto take = [&](std::int64_t floats) {
+      float* part = next;
+      next += (floats + 15) / 16 * 16;
+      return part;
+    };
+    scores_ = take(static_cast<std::int64_t>(queries_) * kAttentionPartition);
+    packed_ = take(static_cast<std::int64_t>(queries_) * cache_.head_dim);
+    panel_ = take(static_cast<std::int64_t>(kPanel) * cache_.head_dim);
+    slice_ = take(static_cast<std::int64_t>(kPanel) * kAttentionSlice);
+    key_scales_ = take(kAttentionPartition);
+    value_scales_ = take(kAttentionPartition);
   }
-  const int step = block_size >= 2 * Simd::kLanes ? 2 * Simd::kLanes : Simd::kLanes;
-  for (int t = 0; t < block_size; t += step) {
-    if (step == Simd::kLanes) {
-      score_tile<N, 1>(queries, keys + t, block_size, head_dim, scores + t);
+
+  void run() {
+    std::memset(t_.values, 0, sizeof(float) * static_cast<std::size_t>(queries_ * stride_));
+    if (visible_.begin < visible_.end) {
+      pack_queries();
+      if constexpr (T == CacheDType::kQ8) gather_scales();
+      for (int token = visible_.begin / kPanel * kPanel; token < visible_.end; token += kPanel) {
+        score_panel(token);
+      }
+    }
+    for (int first = 0; first < queries_; first += kTile) {
+      const Span seen = visible(first, tile_size(first));
+      for (int q = first; q < first + tile_size(first); ++q) soften(q, seen);
+    }
+    if (direct_) {
+      sum_in_place();
     } else {
-      score_tile<N, 2>(queries, keys + t, block_size, head_dim, scores + t);
+      sum_slices();
     }
   }
-}
 
-// values[n] = values[n] * rescale[n] + sum over tokens of weight * V.
-template <int N>
-inline void accumulate_block(const float* const* weights, const float* rescale,
-                             const float* block_values, int first, int last, int value_dim,
-                             float* const* values) {
-  for_vectors(value_dim, [&](std::int64_t d, int lanes) {
-    Simd::F acc[N];
-    for (int n = 0; n < N; ++n) {
-      acc[n] = Simd::mul(load_n(values[n] + d, lanes), Simd::set1(rescale[n]));
-    }
-    for (int t = first; t < last; ++t) {
-      const Simd::F v = load_n(block_values + t * value_dim + d, lanes);
-      for (int n = 0; n < N; ++n) acc[n] = Simd::fma(Simd::set1(weights[n][t]), v, acc[n]);
-    }
-    for (int n = 0; n < N; ++n) store_n(values[n] + d, acc[n], lanes);
-  });
-}
+ private:
+  [[nodiscard]] int tile_size(int first) const {
+    return queries_ - first < kTile ? queries_ - first : kTile;
+  }
+  // What at least one of the queries sees.
+  [[nodiscard]] Span visible(int first, int count) const {
+    const std::int32_t from = t_.first_position + first / t_.group - t_.range_begin;
+    const std::int32_t to = t_.first_position + (first + count - 1) / t_.group - t_.range_begin;
+    const std::int32_t begin = t_.window > 0 ? from - t_.window + 1 : -t_.range_begin;
+    return {begin > 0 ? begin : 0, to < kAttentionPartition ? to + 1 : kAttentionPartition};
+  }
+  // `token` counted from the partition's start.
+  [[nodiscard]] std::int64_t block_of(int token) const {
+    return t_.blocks[(t_.range_begin + token) / cache_.block_size];
+  }
+  [[nodiscard]] int slot_of(int token) const {
+    return (t_.range_begin + token) % cache_.block_size;
+  }
+  [[nodiscard]] const std::byte* keys_of(int token) const {
+    return cache_.keys(block_of(token), t_.kv_head) + slot_of(token) * element_bytes(T);
+  }
+  [[nodiscard]] const std::byte* values_of(int token) const {
+    return cache_.values(block_of(token), t_.kv_head) +
+           static_cast<std::int64_t>(slot_of(token)) * cache_.value_dim * element_bytes(T);
+  }
 
-// Turns a query's scores of a block into weights in place; returns the factor for what was summed
-// before. [first, last) are the tokens of the block that the query sees.
-inline float soften(const AttentionTask& t, int first, int last, float* scores, float& max,
-                    float& sum) {
-  const int size = t.cache->block_size;
-  const Simd::F scale = Simd::set1(t.scale);
-  const Simd::F hidden = Simd::set1(kMinusInfinity);
-  Simd::F largest = hidden;
-  for (int i = 0; i < size; i += Simd::kLanes) {
-    const int lanes = size - i < Simd::kLanes ? size - i : Simd::kLanes;
-    Simd::F x = Simd::mul(load_n(scores + i, lanes), scale);
-    if (t.softcap > 0.0F) {
-      x = Simd::mul(Simd::set1(t.softcap), tanh(Simd::mul(x, Simd::set1(1.0F / t.softcap))));
-    }
-    x = Simd::select_range(x, hidden, first - i, last - i < lanes ? last - i : lanes);
-    largest = Simd::max(largest, x);
-    store_n(scores + i, x, lanes);
-  }
-  const float block_max = Simd::reduce_max(largest);
-  const float new_max = max > block_max ? max : block_max;
-  const Simd::F shift = Simd::set1(new_max);
-  Simd::F total = Simd::zero();
-  for (int i = 0; i < size; i += Simd::kLanes) {
-    const int lanes = size - i < Simd::kLanes ? size - i : Simd::kLanes;
-    Simd::F w = exp(Simd::sub(load_n(scores + i, lanes), shift));
-    w = Simd::select_range(w, Simd::zero(), first - i, last - i < lanes ? last - i : lanes);
-    total = Simd::add(total, w);
-    store_n(scores + i, w, lanes);
-  }
-  float lane[Simd::kLanes];
-  Simd::store(lane, exp(Simd::set1(max - new_max)));
-  const float rescale = max == kMinusInfinity ? 0.0F : lane[0];
-  sum = sum * rescale + Simd::reduce_add(total);
-  max = new_max;
-  return rescale;
-}
-
-template <int N>
-inline void attend_queries(const AttentionTask& t, int first_query, const std::int32_t* positions,
-                           std::int32_t block, std::int64_t block_id) {
-  const LayerCache& cache = *t.cache;
-  const int size = cache.block_size;
-  const float* queries[N];
-  float* weights[N];
-  float* values[N];
-  float rescale[N];
-  for (int n = 0; n < N; ++n) {
-    const int query = first_query + n;
-    queries[n] = t.q + (query / t.group) * t.q_stride + (query % t.group) * cache.head_dim;
-    weights[n] = t.scratch + n * size;
-    values[n] = t.values + static_cast<std::int64_t>(query) * cache.value_dim;
-  }
-  score_block<N>(queries, cache.keys(block_id, t.kv_head), size, cache.head_dim, t.scratch);
-  int first_token = size;
-  int last_token = 0;
-  for (int n = 0; n < N; ++n) {
-    const std::int32_t position = positions[n];
-    int first = first_visible(position, t.window) - block * size;
-    int last = position + 1 - block * size;
-    if (first < t.range_begin - block * size) first = t.range_begin - block * size;
-    if (last > t.range_end - block * size) last = t.range_end - block * size;
-    if (first < 0) first = 0;
-    if (last > size) last = size;
-    if (first_token > first) first_token = first;
-    if (last_token < last) last_token = last;
-    rescale[n] =
-        soften(t, first, last, weights[n], t.maxima[first_query + n], t.sums[first_query + n]);
-  }
-  accumulate_block<N>(weights, rescale, cache.values(block_id, t.kv_head), first_token, last_token,
-                      cache.value_dim, values);
-}
-
-void attend(const AttentionTask& t) {
-  const int size = t.cache->block_size;
-  const int queries = t.rows * t.group;
-  for (int q = 0; q < queries; ++q) {
-    t.maxima[q] = kMinusInfinity;
-    t.sums[q] = 0.0F;
-  }
-  std::memset(t.values, 0,
-              sizeof(float) * static_cast<std::size_t>(queries) *
-                  static_cast<std::size_t>(t.cache->value_dim));
-  const auto sees = [&](int query, std::int32_t begin, std::int32_t end) {
-    const std::int32_t position = t.first_position + query / t.group;
-    return first_visible(position, t.window) < end && position >= begin;
-  };
-  const std::int32_t last_position = t.first_position + t.rows - 1;
-  std::int32_t begin = first_visible(t.first_position, t.window);
-  if (begin < t.range_begin) begin = t.range_begin;
-  const std::int32_t end = last_position + 1 < t.range_end ? last_position + 1 : t.range_end;
-  for (std::int32_t block = begin / size; block * size < end; ++block) {
-    const std::int64_t id = t.blocks[block];
-    const std::int32_t block_begin = block * size > t.range_begin ? block * size : t.range_begin;
-    const std::int32_t block_end =
-        (block + 1) * size < t.range_end ? (block + 1) * size : t.range_end;
-    int query = 0;
-    while (query < queries) {
-      if (!sees(query, block_begin, block_end)) {
-        ++query;
-        continue;
+  void pack_queries() {
+    const int dims = cache_.head_dim;
+    for (int first = 0; first < queries_; first += kTile) {
+      const int count = tile_size(first);
+      float* packed = packed_ + first * dims;
+      for (int n = 0; n < count; ++n) {
+        const int query = first + n;
+        const float* q = t_.q + (query / t_.group) * t_.q_stride + (query % t_.group) * dims;
+        for (int d = 0; d < dims; ++d) packed[d * count + n] = q[d];
       }
-      // As many neighbours as see the block, up to 4.
-      int count = 1;
-      while (count < 4 && query + count < queries && sees(query + count, block_begin, block_end)) {
-        ++count;
-      }
-      std::int32_t positions[4];
-      for (int n = 0; n < count; ++n) positions[n] = t.first_position + (query + n) / t.group;
-      switch (count) {
-        case 4:
-          attend_queries<4>(t, query, positions, block, id);
-          break;
-        case 3:
-          attend_queries<3>(t, query, positions, block, id);
-          break;
-        case 2:
-          attend_queries<2>(t, query, positions, block, id);
-          break;
-        default:
-          attend_queries<1>(t, query, positions, block, id);
-          break;
-      }
-      query += count;
     }
   }
+
+  void gather_scales() {
+    const int size = cache_.block_size;
+    for (int token = visible_.begin / size * size; token < visible_.end; token += size) {
+      const std::int64_t block = block_of(token);
+      const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(size);
+      std::memcpy(key_scales_ + token, cache_.key_scales(block, t_.kv_head), bytes);
+      std::memcpy(value_scales_ + token, cache_.value_scales(block, t_.kv_head), bytes);
+    }
+  }
+
+  // Scores of all queries that see something of the panel that starts at `token`.
+  void score_panel(int token) {
+    // A vector of tokens that nobody sees may have no block: the other one stands in.
+    const bool has_left = visible_.overlaps(token, token + kLanes);
+    const bool has_right = visible_.overlaps(token + kLanes, token + kPanel);
+    if (direct_) {
+      KeyPanel panel;
+      panel.stride = cache_.block_size * element_bytes(T);
+      panel.keys[0] = keys_of(has_left ? token : token + kLanes);
+      panel.keys[1] = keys_of(has_right ? token + kLanes : token);
+      const int later = token + kPanel;
+      panel.next[0] = later < visible_.end ? keys_of(later) : values_of(visible_.begin);
+      panel.next[1] = panel.next[0] + 64;
+      with_count(queries_, [&]<int N>() {
+        score<T, N, true>(packed_, panel, cache_.head_dim, scores_ + token);
+      });
+      return;
+    }
+    if (has_left) unpack_keys(token, panel_);
+    if (has_right) unpack_keys(token + kLanes, panel_ + kLanes);
+    const auto* unpacked = reinterpret_cast<const std::byte*>(panel_);
+    const KeyPanel panel{{unpacked, unpacked + kLanes * 4}, {}, kPanel * 4};
+    for (int first = 0; first < queries_; first += kTile) {
+      if (!visible(first, tile_size(first)).overlaps(token, token + kPanel)) continue;
+      with_count(tile_size(first), [&]<int N>() {
+        score<CacheDType::kF32, N, false>(packed_ + first * cache_.head_dim, panel, cache_.head_dim,
+                                          scores_ + first * kAttentionPartition + token);
+      });
+    }
+  }
+
+  // Keys of kLanes tokens as f32, in rows of kPanel.
+  void unpack_keys(int token, float* out) const {
+    const std::int64_t stride = cache_.block_size * element_bytes(T);
+    if (cache_.block_size >= kLanes) {
+      const std::byte* keys = keys_of(token);
+      for (int d = 0; d < cache_.head_dim; ++d, keys += stride, out += kPanel) {
+        Simd::store(out, load_elements<T>(keys));
+      }
+      return;
+    }
+    for (int i = 0; i < kLanes; i += cache_.block_size) {
+      if (!visible_.overlaps(token + i, token + i + cache_.block_size)) continue;
+      const std::byte* keys = keys_of(token + i);
+      for (int d = 0; d < cache_.head_dim; ++d, keys += stride) {
+        Simd::store_partial(out + d * kPanel + i, load_elements_n<T>(keys, cache_.block_size),
+                            cache_.block_size);
+      }
+    }
+  }
+
+  // Turns a query's scores into weights in place, over all that its tile sees: what the query does
+  // not see gets weight 0.
+  void soften(int query, Span tile) {
+    const Span seen = visible(query, 1);
+    float* scores = scores_ + query * kAttentionPartition;
+    float& max = t_.maxima[query] = kMinusInfinity;
+    float& sum = t_.sums[query] = 0.0F;
+    const int begin = tile.begin / kLanes * kLanes;
+    if (seen.begin >= seen.end) {
+      for (int i = begin; i < tile.end; i += kLanes) Simd::store(scores + i, Simd::zero());
+      return;
+    }
+    const Simd::F scale = Simd::set1(t_.scale);
+    const Simd::F hidden = Simd::set1(kMinusInfinity);
+    Simd::F largest = hidden;
+    for (int i = begin; i < tile.end; i += kLanes) {
+      Simd::F x = Simd::mul(Simd::load(scores + i), scale);
+      if constexpr (T == CacheDType::kQ8) x = Simd::mul(x, Simd::load(key_scales_ + i));
+      if (t_.softcap > 0.0F) {
+        x = Simd::mul(Simd::set1(t_.softcap), tanh(Simd::mul(x, Simd::set1(1.0F / t_.softcap))));
+      }
+      x = Simd::select_range(x, hidden, seen.begin - i, seen.end - i);
+      largest = Simd::max(largest, x);
+      Simd::store(scores + i, x);
+    }
+    max = Simd::reduce_max(largest);
+    const Simd::F shift = Simd::set1(max);
+    Simd::F total = Simd::zero();
+    for (int i = begin; i < tile.end; i += kLanes) {
+      Simd::F w = exp(Simd::sub(Simd::load(scores + i), shift));
+      total = Simd::add(total, w);
+      if constexpr (T == CacheDType::kQ8) w = Simd::mul(w, Simd::load(value_scales_ + i));
+      Simd::store(scores + i, w);
+    }
+    sum = Simd::reduce_add(total);
+  }
+
+  // Weighted sums straight from the cache, a block at a time.
+  void sum_in_place() {
+    const int size = cache_.block_size;
+    const std::int64_t stride = cache_.value_dim * element_bytes(T);
+    for (int token = visible_.begin; token < visible_.end;) {
+      const int block_end = (token / size + 1) * size;
+      const int end = block_end < visible_.end ? block_end : visible_.end;
+      const std::byte* values = values_of(token);
+      const std::byte* next = end < visible_.end ? values_of(end) : values;
+      with_count(queries_, [&]<int N>() {
+        int d = 0;
+        for (; d + kPanel <= cache_.value_dim; d += kPanel) {
+          const std::int64_t at = d * element_bytes(T);
+          accumulate<T, N, 2, true>(scores_ + token, values + at, stride, end - token, next + at,
+                                    t_.values + d, stride_);
+        }
+        if (d < cache_.value_dim) {
+          const std::int64_t at = d * element_bytes(T);
+          accumulate<T, N, 1, true>(scores_ + token, values + at, stride, end - token, next + at,
+                                    t_.values + d, stride_);
+        }
+      });
+      token = end;
+    }
+  }
+
+  void sum_slices() {
+    for (int token = visible_.begin; token < visible_.end; token += kAttentionSlice) {
+      const int end =
+          token + kAttentionSlice < visible_.end ? token + kAttentionSlice : visible_.end;
+      for (int d = 0; d < cache_.value_dim; d += kPanel) {
+        unpack_values(token, end, d);
+        for (int first = 0; first < queries_; first += kTile) {
+          const Span seen = visible(first, tile_size(first));
+          const int from = seen.begin > token ? seen.begin : token;
+          const int to = seen.end < end ? seen.end : end;
+          if (from >= to) continue;
+          const auto* slice = reinterpret_cast<const std::byte*>(slice_ + (from - token) * kPanel);
+          with_count(tile_size(first), [&]<int N>() {
+            accumulate<CacheDType::kF32, N, 2, false>(scores_ + first * kAttentionPartition + from,
+                                                      slice, kPanel * 4, to - from, nullptr,
+                                                      t_.values + first * stride_ + d, stride_);
+          });
+        }
+      }
+    }
+  }
+
+  // Dims d to d + kPanel of the values of [token, end) as f32, in rows of kPanel.
+  void unpack_values(int token, int end, int d) {
+    const int width = cache_.value_dim - d < kPanel ? cache_.value_dim - d : kPanel;
+    const int left = width < kLanes ? width : kLanes;
+    const std::int64_t stride = cache_.value_dim * element_bytes(T);
+    float* out = slice_;
+    while (token < end) {
+      const int block_end = token - slot_of(token) + cache_.block_size;
+      const std::byte* values = values_of(token) + d * element_bytes(T);
+      for (; token < block_end && token < end; ++token, values += stride, out += kPanel) {
+        Simd::store(out, load_elements_n<T>(values, left));
+        Simd::store(out + kLanes,
+                    load_elements_n<T>(values + kLanes * element_bytes(T), width - left));
+      }
+    }
+  }
+
+  const AttentionTask& t_;
+  const LayerCache& cache_;
+  const int queries_;
+  const bool direct_;  // whether keys and values are read as they are
+  const Span visible_;
+  const std::int64_t stride_;
+  float* scores_ = nullptr;        // [queries][kAttentionPartition]
+  float* packed_ = nullptr;        // by tile [head_dim][its queries]
+  float* panel_ = nullptr;         // [head_dim][kPanel]
+  float* slice_ = nullptr;         // [kAttentionSlice][kPanel]
+  float* key_scales_ = nullptr;    // [kAttentionPartition]
+  float* value_scales_ = nullptr;  // [kAttentionPartition]
+};
+
+void attend(const AttentionTask& task) {
+  with_cache_dtype(task.cache->dtype, [&]<CacheDType T>() { TileAttention<T>(task).run(); });
 }
 
 void merge(std::int64_t value_dim, float later_max, float later_sum, const float* later_values,
