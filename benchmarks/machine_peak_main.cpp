@@ -1,10 +1,12 @@
 // machine_peak: prints the bandwidth and the multiply-add rates that kernels are compared with.
 #include <cstdio>
-#include <exception>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include "benchmarks/machine_peak.h"
@@ -17,65 +19,11 @@ namespace {
 
 using namespace mistral;
 
-constexpr std::string_view kUsage =
-    "usage: machine_peak [--threads N[,N...]] [--seconds S] [--json]\n"
-    "\n"
-    "Measures for S seconds each (default 0.2) and on N threads (default: one, and one per\n"
-    "physical core): bytes read from memory per second, and operations per second of int8, bf16\n"
-    "and f32 multiply-adds, which count as two.\n";
-
 struct Options {
   std::vector<int> threads;
   double seconds = 0.2;
   bool json = false;
 };
-
-double number(const std::string& option, const std::string& text, double low, double high) {
-  std::size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  if (used == 0 || used != text.size() || !(value >= low && value <= high)) {
-    throw make_error(ErrorKind::kInvalidArgument, "{}: '{}' is not a number from {} to {}", option,
-                     text, low, high);
-  }
-  return value;
-}
-
-std::vector<int> numbers(const std::string& option, const std::string& text) {
-  std::vector<int> values;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    values.push_back(static_cast<int>(number(option, text.substr(begin, end - begin), 1, 1024)));
-    begin = end + 1;
-  }
-  return values;
-}
-
-Options parse(const std::vector<std::string>& arguments) {
-  Options options;
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const std::string& option = arguments[i];
-    if (option == "--json") {
-      options.json = true;
-    } else if ((option == "--threads" || option == "--seconds") && i + 1 < arguments.size()) {
-      const std::string& value = arguments[++i];
-      if (option == "--threads") options.threads = numbers(option, value);
-      if (option == "--seconds") options.seconds = number(option, value, 0, 3600);
-    } else {
-      throw make_error(ErrorKind::kInvalidArgument, "unexpected argument '{}'", option);
-    }
-  }
-  if (options.threads.empty()) {
-    options.threads = {1};
-    if (ThreadPool::default_size() > 1) options.threads.push_back(ThreadPool::default_size());
-  }
-  return options;
-}
 
 struct Figure {
   std::string what;          // "bandwidth"
@@ -122,16 +70,27 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h")) {
-    fmt::print("{}", kUsage);
-    return 0;
-  }
+  Options options;
+  options.threads = {1};
+  if (ThreadPool::default_size() > 1) options.threads.push_back(ThreadPool::default_size());
+  CLI::App app(
+      "Measures bytes read from memory per second, and operations per second of int8, bf16 "
+      "and f32 multiply-adds, which count as two.");
+  app.add_option("--threads", options.threads, "numbers of threads")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N[,N...]")
+      ->capture_default_str();
+  app.add_option("--seconds", options.seconds, "how long each figure is measured")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->type_name("S")
+      ->capture_default_str();
+  app.add_flag("--json", options.json, "print JSON");
+  CLI11_PARSE(app, argc, argv);
   try {
-    return run(parse(arguments));
+    return run(options);
   } catch (const Error& error) {
-    fmt::print(stderr, "error: {}\n{}", error.what(),
-               error.kind() == ErrorKind::kInvalidArgument ? kUsage : "");
-    return error.kind() == ErrorKind::kInvalidArgument ? 2 : 1;
+    fmt::print(stderr, "error: {}\n", error.what());
+    return 1;
   }
 }
