@@ -1,239 +1,199 @@
-// `bench`: speed of prompt processing and of generation, through the engine as users meet it.
+// `bench`: speed of prompt processing and of generation, alone and in batches, over lists of sizes.
 // Tokens are random and sampling is greedy; end tokens are ignored.
-#include <cmath>
-#include <numeric>
-#include <random>
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "cli/bench_report.h"
+#include "cli/bench_runner.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/session.h"
 #include "core/error.h"
-#include "core/json.h"
 #include "core/progress.h"
 
 namespace mistral::cli {
 
 namespace {
 
-struct Measurement {
-  std::string test;                // "pp512", "tg128", "pp512 @ d1024"
-  std::int64_t prompt_tokens = 0;  // processed per repetition
-  std::int64_t generated_tokens = 0;
-  std::vector<double> speeds;  // tokens per second, one per repetition
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 24U;
+constexpr std::int64_t kMostSequences = 512;  // rows of a step
+constexpr int kMostThreads = 1024;
+
+// How the tokens of a case become measurements.
+enum class Shown { kParts, kSum };
+
+struct PlannedCase {
+  BenchCase test;
+  Shown shown = Shown::kParts;
 };
 
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-// Of the sample; 0 for a single value.
-double standard_deviation(const std::vector<double>& values) {
-  if (values.size() < 2) return 0;
-  const double middle = mean(values);
-  double sum = 0;
-  for (const double value : values) sum += (value - middle) * (value - middle);
-  return std::sqrt(sum / static_cast<double>(values.size() - 1));
+std::vector<double> speeds_of(double tokens, const std::vector<double>& seconds) {
+  std::vector<double> speeds;
+  for (const double duration : seconds) speeds.push_back(tokens / duration);
+  return speeds;
 }
 
 class BenchCommand final : public Command {
  public:
   void add_options(CLI::App& app) override {
     selector_.add_options(app);
-    const auto count = [&app](const char* name, std::int64_t& value, const char* help) {
-      app.add_option(name, value, help)
-          ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 24U))
-          ->type_name("N")
-          ->capture_default_str();
+    const auto list = [&app](const char* name, auto& values, const char* help, auto low,
+                             auto high) {
+      return app.add_option(name, values, help)
+          ->delimiter(',')
+          ->allow_extra_args(false)
+          ->check(CLI::Range(low, high))
+          ->type_name("N[,N...]");
     };
-    count("-p,--n-prompt", prompt_, "prompt tokens; 0 skips the test");
-    count("-g,--n-gen", generate_, "generated tokens; 0 skips the test");
-    count("--depth", depth_, "tokens that the cache already holds");
+    const std::int64_t zero = 0;
+    const std::int64_t one = 1;
+    list("-p,--n-prompt", prompts_, "prompt tokens; 0 skips the test (default: 512)", zero,
+         kMostTokens);
+    list("-g,--n-gen", generates_, "generated tokens; 0 skips the test (default: 128)", zero,
+         kMostTokens);
+    list("--pg", pairs_, "P,G: a prompt of P tokens and G generated tokens, timed together", one,
+         kMostTokens);
+    list("--depth", depths_, "tokens that the cache already holds (default: 0)", zero, kMostTokens);
+    list("--batch,--concurrency", batches_,
+         "sequences that run together: a prompt of -p tokens each, then -g tokens by all", one,
+         kMostSequences);
     app.add_option("-r,--repetitions", repetitions_, "repetitions of each test")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N")
         ->capture_default_str();
-    app.add_flag("--json", json_, "print one JSON array");
+    auto* json = app.add_flag("--json", json_, "print one JSON array");
+    app.add_flag("--csv", csv_, "print comma-separated values")->excludes(json);
     runtime_.add_options(app);
+    // Here several numbers of threads may be given.
+    const std::string group = app.get_option("--threads")->get_group();
+    app.remove_option(app.get_option("--threads"));
+    list("--threads", threads_, "threads that compute (default: one per physical core)", 1,
+         kMostThreads)
+        ->group(group);
     add_context_option(app, context_, "longest sequence (default: the model's)");
   }
 
   int execute() override {
-    if (prompt_ == 0 && generate_ == 0) throw UsageError("nothing to measure: -p and -g are 0");
-    Session session(selector_.locate(), runtime_, context_, runtime_.engine_options());
-    std::vector<Measurement> measurements;
-    {
-      ProgressBar bar("measuring");
-      const auto total = static_cast<std::uint64_t>(
-          repetitions_ * (static_cast<int>(prompt_ > 0) + static_cast<int>(generate_ > 0)));
-      std::uint64_t done = 0;
-      const auto step = [&] { bar.update(++done, total); };
-      const std::vector<TokenId> past = random_tokens(session, depth_);
-      warm_up(session, past);
-      if (prompt_ > 0) measurements.push_back(measure_prompt(session, past, step));
-      if (generate_ > 0) measurements.push_back(measure_generation(session, past, step));
+    const std::vector<PlannedCase> cases = plan();
+    if (cases.empty()) throw UsageError("nothing to measure: -p and -g are 0");
+    if (threads_.empty()) threads_ = {runtime_.threads()};
+    engine::EngineOptions engine = runtime_.engine_options();
+    for (const PlannedCase& c : cases) {
+      engine.max_sequences =
+          std::max(engine.max_sequences, static_cast<std::int32_t>(c.test.batch));
     }
-    print(json_ ? as_json(session, measurements) : as_table(session, measurements));
+
+    const models::ModelPath path = selector_.locate();
+    BenchModel model;
+    std::vector<Measurement> measurements;
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      runtime_.set_threads(threads_[i]);
+      Session session(path, runtime_, context_, engine);
+      model = {session.model().name, session.model().architecture, session.model().parameters};
+      BenchRunner runner(session, engine.prefill_chunk);
+      ProgressBar bar("measuring");
+      std::uint64_t done = i * cases.size() * static_cast<std::uint64_t>(repetitions_);
+      const std::uint64_t total =
+          threads_.size() * cases.size() * static_cast<std::uint64_t>(repetitions_);
+      runner.warm_up();
+      for (const PlannedCase& c : cases) {
+        const BenchTimes times =
+            runner.run(c.test, repetitions_, [&] { bar.update(++done, total); });
+        add_measurements(c, times, threads_[i], measurements);
+      }
+    }
+    print(json_  ? bench_json(model, measurements)
+          : csv_ ? bench_csv(model, measurements)
+                 : bench_table(model, measurements));
     return 0;
   }
 
  private:
-  std::vector<TokenId> random_tokens(const Session& session, std::int64_t count) {
-    std::uniform_int_distribution<TokenId> any(0, static_cast<TokenId>(session.vocab_size() - 1));
-    std::vector<TokenId> tokens(static_cast<std::size_t>(count));
-    for (TokenId& token : tokens) token = any(random_);
-    return tokens;
-  }
-
-  static Usage run(Session& session, std::vector<TokenId> prompt, std::int64_t max_tokens) {
-    engine::Request request;
-    request.prompt = std::move(prompt);
-    request.sampling.temperature = 0.0;
-    request.sampling.ignore_eos = true;
-    request.sampling.max_tokens = max_tokens;
-    engine::RequestHandle handle = session.engine().submit(std::move(request));
-    while (true) {
-      engine::Event event = handle.next();
-      auto* finish = std::get_if<engine::FinishEvent>(&event);
-      if (finish == nullptr) continue;
-      if (finish->reason == FinishReason::kError) {
-        throw make_error(ErrorKind::kInternal, "the model failed: {}", finish->error);
+  // Every combination of the lists. Alone, prompts and generation are tests of their own; in a
+  // batch the generation follows the prompts.
+  [[nodiscard]] std::vector<PlannedCase> plan() const {
+    if (pairs_.size() % 2 != 0) throw UsageError("--pg takes two numbers, P,G");
+    std::vector<PlannedCase> cases;
+    for (const std::int64_t depth : depths_) {
+      if (batches_.empty()) {
+        for (const std::int64_t p : prompts_) {
+          if (p > 0) cases.push_back({{.prompt = p, .depth = depth}});
+        }
+        for (const std::int64_t g : generates_) {
+          if (g > 0) cases.push_back({{.generate = g, .depth = depth}});
+        }
       }
-      if (finish->usage.completion_tokens < max_tokens) {
-        throw make_error(ErrorKind::kInvalidArgument,
-                         "{} prompt tokens and {} generated tokens do not fit the context of {} "
-                         "tokens",
-                         finish->usage.prompt_tokens, max_tokens, session.context_length());
+      for (const std::int64_t batch : batches_) {
+        for (const std::int64_t p : prompts_) {
+          for (const std::int64_t g : generates_) {
+            if (p + g > 0) cases.push_back({{p, g, depth, batch}});
+          }
+        }
       }
-      return finish->usage;
-    }
-  }
-
-  // Touches the weights; a prefix cache then holds `past`.
-  void warm_up(Session& session, const std::vector<TokenId>& past) {
-    std::vector<TokenId> prompt = past;
-    for (const TokenId token : random_tokens(session, 16)) prompt.push_back(token);
-    (void)run(session, std::move(prompt), 2);
-  }
-
-  // `past` followed by `count` tokens that were not seen before.
-  std::vector<TokenId> prompt_after(const Session& session, const std::vector<TokenId>& past,
-                                    std::int64_t count) {
-    std::vector<TokenId> prompt = past;
-    for (const TokenId token : random_tokens(session, count)) prompt.push_back(token);
-    return prompt;
-  }
-
-  template <typename Step>
-  Measurement measure_prompt(Session& session, const std::vector<TokenId>& past, Step&& step) {
-    Measurement result;
-    result.test = fmt::format("pp{}", prompt_) + depth_suffix();
-    result.prompt_tokens = prompt_;
-    for (int i = 0; i < repetitions_; ++i) {
-      result.speeds.push_back(prompt_speed(session, past));
-      step();
-    }
-    return result;
-  }
-
-  double prompt_speed(Session& session, const std::vector<TokenId>& past) {
-    const Usage usage = run(session, prompt_after(session, past, prompt_), 1);
-    const std::int64_t computed = usage.prompt_tokens - usage.cached_tokens;
-    // What a prefix cache does not hold of the past (it holds whole blocks) is computed and timed.
-    if (computed <= prompt_ + kLargestBlock) {
-      return static_cast<double>(computed) / usage.prompt_seconds;
-    }
-    // The past was computed as well: what it takes alone is subtracted.
-    const double seconds = usage.prompt_seconds - run(session, past, 1).prompt_seconds;
-    if (seconds <= 0) {
-      throw make_error(ErrorKind::kInvalidArgument,
-                       "{} prompt tokens after {} are too few to measure; use more with -p",
-                       prompt_, depth_);
-    }
-    return static_cast<double>(prompt_) / seconds;
-  }
-
-  template <typename Step>
-  Measurement measure_generation(Session& session, const std::vector<TokenId>& past, Step&& step) {
-    Measurement result;
-    result.test = fmt::format("tg{}", generate_) + depth_suffix();
-    result.generated_tokens = generate_;
-    for (int i = 0; i < repetitions_; ++i) {
-      // The first token belongs to the prompt; the time runs from it to the last.
-      const Usage usage = run(session, prompt_after(session, past, 1), generate_ + 1);
-      result.speeds.push_back(static_cast<double>(generate_) / usage.completion_seconds);
-      step();
-    }
-    return result;
-  }
-
-  [[nodiscard]] std::string depth_suffix() const {
-    return depth_ > 0 ? fmt::format(" @ d{}", depth_) : "";
-  }
-
-  [[nodiscard]] std::string as_table(const Session& session,
-                                     const std::vector<Measurement>& measurements) const {
-    std::vector<std::vector<std::string>> rows{{"model", "threads", "test", "t/s"}};
-    for (const Measurement& m : measurements) {
-      rows.push_back(
-          {one_line(session.model().name), std::to_string(runtime_.threads()), m.test,
-           fmt::format("{:.2f} ± {:.2f}", mean(m.speeds), standard_deviation(m.speeds))});
-    }
-    std::vector<std::size_t> widths(rows.front().size());
-    for (const auto& row : rows) {
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        widths[i] = std::max(widths[i], fmt::formatted_size("{}", row[i]));
+      for (std::size_t i = 0; i + 1 < pairs_.size(); i += 2) {
+        cases.push_back({{pairs_[i], pairs_[i + 1], depth, 1}, Shown::kSum});
       }
     }
-    std::string text;
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      text += fmt::format("| {:<{}} | {:>{}} | {:>{}} | {:>{}} |\n", rows[r][0], widths[0],
-                          rows[r][1], widths[1], rows[r][2], widths[2], rows[r][3], widths[3]);
-      if (r == 0) {
-        text += fmt::format("|{:-<{}}|{:->{}}:|{:->{}}:|{:->{}}:|\n", "", widths[0] + 2, "",
-                            widths[1] + 1, "", widths[2] + 1, "", widths[3] + 1);
-      }
-    }
-    return text;
+    return cases;
   }
 
-  [[nodiscard]] std::string as_json(const Session& session,
-                                    const std::vector<Measurement>& measurements) const {
-    Json all = Json::array();
-    for (const Measurement& m : measurements) {
-      Json entry;
-      entry["model"] = session.model().name;
-      entry["architecture"] = session.model().architecture;
-      entry["parameters"] = session.model().parameters;
-      entry["threads"] = runtime_.threads();
-      entry["test"] = m.test;
-      entry["n_prompt"] = m.prompt_tokens;
-      entry["n_gen"] = m.generated_tokens;
-      entry["n_depth"] = depth_;
-      entry["repetitions"] = repetitions_;
-      entry["tokens_per_second"] = mean(m.speeds);
-      entry["stddev"] = standard_deviation(m.speeds);
-      entry["samples"] = m.speeds;
-      all.push_back(std::move(entry));
+  void add_measurements(const PlannedCase& planned, const BenchTimes& times, int threads,
+                        std::vector<Measurement>& all) const {
+    const BenchCase& test = planned.test;
+    const auto add = [&](const std::string& what, std::int64_t depth) -> Measurement& {
+      Measurement& m = all.emplace_back();
+      m.test = what;
+      if (depth > 0) m.test += fmt::format(" @ d{}", depth);
+      if (!batches_.empty()) m.test += fmt::format(" x{}", test.batch);
+      m.threads = threads;
+      m.depth = depth;
+      m.batch = test.batch;
+      return m;
+    };
+    const auto prompts = static_cast<double>(test.prompt * test.batch);
+    const auto generated = static_cast<double>(test.generate * test.batch);
+    if (planned.shown == Shown::kSum) {
+      Measurement& m = add(fmt::format("pp{}+tg{}", test.prompt, test.generate), test.depth);
+      m.prompt_tokens = test.prompt;
+      m.generated_tokens = test.generate;
+      std::vector<double> seconds = times.prompt_seconds;
+      for (std::size_t i = 0; i < seconds.size(); ++i) seconds[i] += times.generate_seconds[i];
+      m.speeds = speeds_of(prompts + generated, seconds);
+      m.first_token = times.first_token;
+      m.token_intervals = times.token_intervals;
+      return;
     }
-    return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    if (test.prompt > 0) {
+      Measurement& m = add(fmt::format("pp{}", test.prompt), test.depth);
+      m.prompt_tokens = test.prompt;
+      m.speeds = speeds_of(prompts, times.prompt_seconds);
+      m.first_token = times.first_token;
+    }
+    if (test.generate > 0) {
+      Measurement& m = add(fmt::format("tg{}", test.generate), test.depth + test.prompt);
+      m.generated_tokens = test.generate;
+      m.speeds = speeds_of(generated, times.generate_seconds);
+      m.token_intervals = times.token_intervals;
+    }
   }
-
-  static constexpr std::int64_t kLargestBlock = 32;
 
   ModelSelector selector_;
   RuntimeOptions runtime_;
-  std::int64_t prompt_ = 512;
-  std::int64_t generate_ = 128;
-  std::int64_t depth_ = 0;
+  std::vector<std::int64_t> prompts_{512};
+  std::vector<std::int64_t> generates_{128};
+  std::vector<std::int64_t> pairs_;
+  std::vector<std::int64_t> depths_{0};
+  std::vector<std::int64_t> batches_;  // empty: one sequence
+  std::vector<int> threads_;           // empty: the default
   int repetitions_ = 5;
   bool json_ = false;
+  bool csv_ = false;
   std::int64_t context_ = 0;
-  std::mt19937_64 random_{1};  // the same tokens in every run of the program
 };
 
 }  // namespace

@@ -51,6 +51,7 @@ class RuntimeOptions {
   void add_options(CLI::App& app);
 
   [[nodiscard]] int threads() const;
+  void set_threads(int threads) { threads_ = threads; }  // 0: one per physical core
   [[nodiscard]] models::LoadOptions load_options() const;
   [[nodiscard]] engine::EngineOptions engine_options() const;
 

@@ -1,0 +1,232 @@
+#include "cli/bench_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "core/error.h"
+
+namespace mistral::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A prefix cache holds whole blocks: what it does not hold of the past is computed and timed.
+constexpr std::int64_t kLargestBlock = 32;
+constexpr int kAttempts = 5;
+
+engine::FinishEvent finish_of(engine::RequestHandle& handle) {
+  while (true) {
+    engine::Event event = handle.next();
+    if (auto* finish = std::get_if<engine::FinishEvent>(&event)) return std::move(*finish);
+  }
+}
+
+void require_success(const engine::FinishEvent& finish) {
+  if (finish.reason != FinishReason::kError) return;
+  throw make_error(ErrorKind::kInternal, "the model failed: {}", finish.error);
+}
+
+// While it lives, the engine stands still within a step, so that requests submitted meanwhile start
+// together: a request of one token whose logits are waited for.
+class EngineHold {
+ public:
+  explicit EngineHold(engine::Engine& engine) {
+    engine::Request request;
+    request.prompt = {0};
+    request.sampling.max_tokens = 1;
+    request.on_prompt_logits = [held = held_, released = released_](std::int64_t,
+                                                                    std::span<const float>) {
+      held->count_down();
+      released->wait();
+    };
+    handle_ = std::make_unique<engine::RequestHandle>(engine.submit(std::move(request)));
+    // The logits never come when the model fails; the sequences that follow will say so.
+    while (!held_->try_wait()) {
+      const std::optional<engine::Event> event = handle_->next_for(1);
+      if (event && std::holds_alternative<engine::FinishEvent>(*event)) break;
+    }
+  }
+  ~EngineHold() { released_->count_down(); }
+  EngineHold(const EngineHold&) = delete;
+  EngineHold& operator=(const EngineHold&) = delete;
+
+ private:
+  std::shared_ptr<std::latch> held_ = std::make_shared<std::latch>(1);
+  std::shared_ptr<std::latch> released_ = std::make_shared<std::latch>(1);
+  std::unique_ptr<engine::RequestHandle> handle_;
+};
+
+}  // namespace
+
+struct BenchRunner::Outcome {
+  std::int64_t computed = 0;  // prompt tokens of all sequences that no cache held
+  std::vector<double> first_tokens;
+  double prompt_seconds = 0;
+  double generate_seconds = 0;
+  std::vector<double> intervals;
+};
+
+BenchRunner::BenchRunner(Session& session, std::int64_t prefill_chunk)
+    : session_(session), prefill_chunk_(prefill_chunk) {}
+
+std::vector<TokenId> BenchRunner::random_tokens(std::int64_t count) {
+  std::uniform_int_distribution<TokenId> any(0, static_cast<TokenId>(session_.vocab_size() - 1));
+  std::vector<TokenId> tokens(static_cast<std::size_t>(count));
+  for (TokenId& token : tokens) token = any(random_);
+  return tokens;
+}
+
+void BenchRunner::warm_up() {
+  pasts_.assign(1, {});
+  (void)run_once({.prompt = 16, .generate = 1});
+}
+
+// All sequences become known to the engine in the same moment. The last one is the last to get its
+// first token, since the engine serves them in order; from there on every step gives each sequence
+// one token, so its tokens tell the time of all. The others may be ahead by then: they go on until
+// it is done.
+BenchRunner::Outcome BenchRunner::run_once(const BenchCase& test) {
+  // A sequence needs a token to start from.
+  const std::int64_t prompt = test.depth > 0 ? test.prompt : std::max<std::int64_t>(test.prompt, 1);
+  const std::int64_t length = test.depth + prompt;
+  const std::int64_t rows = std::max<std::int64_t>(1, prefill_chunk_ - test.batch);
+  const std::int64_t ahead = test.batch * ((length + rows - 1) / rows + 1);
+  const std::int64_t needed = length + test.generate;
+  if (needed > session_.context_length()) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "{} prompt tokens and {} generated tokens do not fit the context of {} tokens",
+                     length, test.generate, session_.context_length());
+  }
+
+  std::vector<engine::Request> requests;
+  for (std::int64_t i = 0; i < test.batch; ++i) {
+    engine::Request& request = requests.emplace_back();
+    request.prompt = pasts_[static_cast<std::size_t>(i)];
+    for (const TokenId token : random_tokens(prompt)) request.prompt.push_back(token);
+    request.sampling.temperature = 0.0;
+    request.sampling.ignore_eos = true;
+    const bool last = i + 1 == test.batch;
+    // The first token belongs to the prompt.
+    request.sampling.max_tokens = test.generate + 1 + (last || test.generate == 0 ? 0 : ahead);
+  }
+  const std::int64_t preemptions = session_.engine().stats().preemptions;
+  std::vector<engine::RequestHandle> handles;
+  std::vector<Clock::time_point> submitted;
+  std::optional<EngineHold> hold;
+  if (test.batch > 1) hold.emplace(session_.engine());
+  for (engine::Request& request : requests) {
+    submitted.push_back(Clock::now());
+    handles.push_back(session_.engine().submit(std::move(request)));
+  }
+  const Clock::time_point begin = hold ? Clock::now() : submitted.front();
+  hold.reset();
+
+  Outcome outcome;
+  Clock::time_point previous;
+  bool first = true;
+  Usage last_usage;
+  while (true) {
+    const engine::Event event = handles.back().next();
+    if (const auto* finish = std::get_if<engine::FinishEvent>(&event)) {
+      require_success(*finish);
+      last_usage = finish->usage;
+      break;
+    }
+    const Clock::time_point now = Clock::now();
+    if (!std::exchange(first, false)) {
+      outcome.intervals.push_back(std::chrono::duration<double>(now - previous).count());
+    }
+    previous = now;
+  }
+  // Seconds after `begin` to the first token of sequence i.
+  const auto first_token = [&](std::size_t i, const Usage& usage) {
+    return usage.prompt_seconds - std::chrono::duration<double>(begin - submitted[i]).count();
+  };
+  outcome.prompt_seconds = first_token(handles.size() - 1, last_usage);
+  outcome.generate_seconds = last_usage.completion_seconds;
+  if (last_usage.completion_tokens < test.generate + 1) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "only {} of {} tokens could be generated after {} within the context of {} "
+                     "tokens and the KV cache; see --ctx and --pa-ctxt-len",
+                     last_usage.completion_tokens - 1, test.generate, length,
+                     session_.context_length());
+  }
+
+  // All others must have taken part in every step until then; those that ended in the last one may
+  // have done so a moment earlier.
+  const double end = outcome.prompt_seconds + outcome.generate_seconds;
+  const double step = outcome.generate_seconds / static_cast<double>(test.generate + 1);
+  bool together = session_.engine().stats().preemptions == preemptions;
+  for (std::size_t i = 0; i + 1 < handles.size(); ++i) {
+    if (test.generate > 0) handles[i].cancel();
+    const engine::FinishEvent finish = finish_of(handles[i]);
+    require_success(finish);
+    const Usage& usage = finish.usage;
+    const double ended = first_token(i, usage) + usage.completion_seconds;
+    if (test.generate > 0 && ended < end - step) together = false;
+    outcome.computed += usage.prompt_tokens - usage.cached_tokens;
+    outcome.first_tokens.push_back(first_token(i, usage));
+  }
+  outcome.computed += last_usage.prompt_tokens - last_usage.cached_tokens;
+  outcome.first_tokens.push_back(outcome.prompt_seconds);
+  if (!together) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "{} sequences of {} tokens do not fit the KV cache or the context together; "
+                     "give more with --pa-ctxt-len or --ctx",
+                     test.batch, needed);
+  }
+  return outcome;
+}
+
+// The time for the prompts alone.
+double BenchRunner::prompt_seconds(const BenchCase& test, const Outcome& outcome) {
+  const std::int64_t wanted = test.batch * test.prompt;
+  if (outcome.computed <= wanted + test.batch * kLargestBlock) {
+    return outcome.prompt_seconds * static_cast<double>(wanted) /
+           static_cast<double>(outcome.computed);
+  }
+  // The past was computed as well: what it takes alone is subtracted. A few attempts: something
+  // else may have held up a short one.
+  double seconds = 0;
+  for (int attempt = 0; attempt < kAttempts && seconds <= 0; ++attempt) {
+    const Outcome past = run_once({.depth = test.depth, .batch = test.batch});
+    seconds = outcome.prompt_seconds - past.prompt_seconds;
+  }
+  if (seconds <= 0) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "{} prompt tokens after {} are too few to measure; use more with -p",
+                     test.prompt, test.depth);
+  }
+  return seconds;
+}
+
+BenchTimes BenchRunner::run(const BenchCase& test, int repetitions,
+                            const std::function<void()>& step) {
+  pasts_.clear();
+  for (std::int64_t i = 0; i < test.batch; ++i) pasts_.push_back(random_tokens(test.depth));
+  if (test.depth > 0 && test.prompt > 0) {
+    (void)run_once({.depth = test.depth, .batch = test.batch});  // for a prefix cache
+  }
+  BenchTimes times;
+  for (int i = 0; i < repetitions; ++i) {
+    const Outcome outcome = run_once(test);
+    if (test.prompt > 0) {
+      times.prompt_seconds.push_back(prompt_seconds(test, outcome));
+      times.first_token.insert(times.first_token.end(), outcome.first_tokens.begin(),
+                               outcome.first_tokens.end());
+    }
+    if (test.generate > 0) times.generate_seconds.push_back(outcome.generate_seconds);
+    times.token_intervals.insert(times.token_intervals.end(), outcome.intervals.begin(),
+                                 outcome.intervals.end());
+    step();
+  }
+  return times;
+}
+
+}  // namespace mistral::cli
