@@ -7,11 +7,6 @@
 #include "core/error.h"
 
 namespace mistral {
-namespace {
-
-constexpr std::size_t kHugePage = std::size_t{2} << 20U;
-
-}  // namespace
 
 PageBuffer::PageBuffer(std::size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
@@ -21,7 +16,6 @@ PageBuffer::PageBuffer(std::size_t bytes) : size_(bytes) {
     throw make_error(ErrorKind::kResource, "out of memory: cannot map {} bytes", bytes);
   }
   data_ = static_cast<std::byte*>(memory);
-  if (bytes >= kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
 }
 PageBuffer::~PageBuffer() {
   if (data_ != nullptr) munmap(data_, size_);

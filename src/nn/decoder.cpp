@@ -39,6 +39,11 @@ Decoder::ActivationBuffer::ActivationBuffer(std::int64_t max_rows, std::int64_t 
   const bool has256 = (forms & ops::kFormQ8x256) != 0;
   const Offsets q32 = has32 ? reserve_quantized(32) : Offsets{};
   const Offsets q256 = has256 ? reserve_quantized(256) : Offsets{};
+  const bool has_bf16 = (forms & ops::kFormBF16) != 0;
+  const std::size_t bf16 =
+      has_bf16
+          ? reserve(static_cast<std::size_t>(max_rows * ((cols + 1) / 2)) * sizeof(std::uint32_t))
+          : 0;
   memory_ = PageBuffer(size);
   const auto at = [&](std::size_t offset) { return memory_.data() + offset; };
   const auto place = [&](const Offsets& o) {
@@ -50,6 +55,7 @@ Decoder::ActivationBuffer::ActivationBuffer(std::int64_t max_rows, std::int64_t 
   full_.values = reinterpret_cast<float*>(at(values));
   if (has32) full_.q32 = place(q32);
   if (has256) full_.q256 = place(q256);
+  if (has_bf16) full_.bf16 = reinterpret_cast<std::uint32_t*>(at(bf16));
 }
 
 ops::Activations Decoder::ActivationBuffer::view(std::int64_t rows, unsigned forms) const {

@@ -149,7 +149,7 @@ class Backend {
 };
 
 // A backend on the CPU; kernels are chosen by the processor, or by `isa` when given: "portable",
-// "avx2" or "avx512". Throws Error (kInvalidArgument, kUnsupported) listing the valid names.
+// "avx2", "avxvnni", "avx512" or "avx512bf16". Throws Error (kInvalidArgument, kUnsupported) listing the valid names.
 [[nodiscard]] std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool,
                                                         std::optional<std::string_view> isa = {});
 // The reference: slow, f32 activations only.

@@ -34,6 +34,7 @@ enum ActivationForm : unsigned {
   kFormF32 = 1U,
   kFormQ8x32 = 2U,   // int8, a scale for every 32 values: weights with blocks of 32
   kFormQ8x256 = 4U,  // int8, a scale for every 256 values: K types
+  kFormBF16 = 8U,    // bf16: BF16 weights, where the processor multiplies them
 };
 
 // Input rows of linear ops, quantised once for all weights that read them. A view: the buffers
@@ -52,6 +53,7 @@ struct Activations {
   };
   Quantized q32;
   Quantized q256;
+  std::uint32_t* bf16 = nullptr;  // [rows, (cols + 1) / 2] pairs
   [[nodiscard]] Rows as_rows() const { return {values, rows, cols, cols}; }
 };
 

@@ -55,7 +55,8 @@ std::unique_ptr<Weight> CpuBackend::pack(const TensorView& source, DType storage
                      to_string(source.shape), mistral::name(source.dtype), source.data.size(),
                      mistral::name(type));
   }
-  return std::make_unique<PackedWeight>(source, type, pool_, on_done);
+  return std::make_unique<PackedWeight>(source, type, kernels_.bf16_matmul != nullptr, pool_,
+                                        on_done);
 }
 
 void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {
@@ -67,6 +68,9 @@ void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {
   };
   if ((out.forms & kFormQ8x32) != 0) run(out.q32, 32);
   if ((out.forms & kFormQ8x256) != 0) run(out.q256, 256);
+  if ((out.forms & kFormBF16) != 0) {
+    kernels_.to_bf16(values, out.cols, out.bf16 + row * ((out.cols + 1) / 2));
+  }
 }
 
 void CpuBackend::embed(const Weight& table, std::span<const TokenId> ids, float scale, Rows out) {
@@ -117,17 +121,19 @@ void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Ac
                          Worker& worker) const {
   MatmulTask task;
   task.dtype = weight.dtype();
-  task.panel = weight.panel(unit * kMaxPanels);
+  task.panel = weight.panel(unit * kUnitPanels);
   task.panel_bytes = weight.panel_bytes();
-  task.panels =
-      static_cast<int>(std::min<std::int64_t>(kMaxPanels, weight.panels() - unit * kMaxPanels));
   task.in = weight.in();
   task.input = &in;
   task.first_row = first_row;
   task.rows = rows;
   task.out = out;
   task.scratch = worker.matmul_scratch.data();
-  kernels_.matmul(task);
+  if (weight.input_form() == kFormBF16) {
+    kernels_.bf16_matmul(task);
+  } else {
+    kernels_.matmul(task);
+  }
 }
 
 void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> outputs) {
@@ -151,11 +157,8 @@ void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> out
                     const std::int64_t column = unit * kUnitColumns;
                     const std::int64_t columns =
                         std::min<std::int64_t>(kUnitColumns, weight.out() - column);
-                    const std::int64_t width =
-                        std::min<std::int64_t>(kMaxPanels, weight.panels() - unit * kMaxPanels) *
-                        kPanelRows;
                     for (std::int64_t r = 0; r < rows; ++r) {
-                      float* source = products + r * width;
+                      float* source = products + r * kUnitColumns;
                       if (output.bias != nullptr)
                         kernels_.add(output.bias + column, columns, source);
                       if (output.scale != 1.0F) kernels_.scale(output.scale, columns, source);
@@ -190,12 +193,9 @@ void CpuBackend::gated_linear(const Activations& in, const Weight& gate, const f
             product(up_weight, unit, in, row, rows, ups, worker);
             const std::int64_t column = unit * kUnitColumns;
             const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, gate.out() - column);
-            const std::int64_t width =
-                std::min<std::int64_t>(kMaxPanels, gate_weight.panels() - unit * kMaxPanels) *
-                kPanelRows;
             for (std::int64_t r = 0; r < rows; ++r) {
-              float* g = gates + r * width;
-              float* u = ups + r * width;
+              float* g = gates + r * kUnitColumns;
+              float* u = ups + r * kUnitColumns;
               if (gate_bias != nullptr) kernels_.add(gate_bias + column, columns, g);
               if (up_bias != nullptr) kernels_.add(up_bias + column, columns, u);
               kernels_.gate(activation, g, u, columns, out.values + (row + r) * out.cols + column);
@@ -235,23 +235,27 @@ std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool, std::optional<std::s
     std::string_view name;
     const KernelTable* (*get)();
   };
-  static constexpr Set kSets[] = {{"avx512", cpu::avx512_kernels},
+  static constexpr Set kSets[] = {{"avx512bf16", cpu::avx512bf16_kernels},
+                                  {"avx512", cpu::avx512_kernels},
+                                  {"avxvnni", cpu::avxvnni_kernels},
                                   {"avx2", cpu::avx2_kernels},
                                   {"portable", cpu::portable_kernels}};
+  constexpr std::string_view kNames = "portable, avx2, avxvnni, avx512 and avx512bf16";
   for (const Set& set : kSets) {
     if (isa && *isa != set.name) continue;
     if (const KernelTable* kernels = set.get()) {
       return std::make_unique<cpu::CpuBackend>(pool, *kernels);
     }
     if (isa) {
-      throw make_error(ErrorKind::kUnsupported,
-                       "this processor or build does not have the '{}' kernels; the kernel sets are "
-                       "portable, avx2 and avx512",
-                       *isa);
+      throw make_error(
+          ErrorKind::kUnsupported,
+          "this processor or build does not have the '{}' kernels; the kernel sets are "
+          "{}",
+          *isa, kNames);
     }
   }
-  throw make_error(ErrorKind::kInvalidArgument,
-                   "unknown kernel set '{}': expected portable, avx2 or avx512", isa.value_or(""));
+  throw make_error(ErrorKind::kInvalidArgument, "unknown kernel set '{}': the kernel sets are {}",
+                   isa.value_or(""), kNames);
 }
 
 }  // namespace mistral::ops

@@ -12,20 +12,19 @@
 
 namespace mistral::ops::cpu {
 
-// Up to two panels of 16 outputs times rows of one input.
-inline constexpr int kMaxPanels = 2;
-inline constexpr int kUnitColumns = kMaxPanels * 16;
+// A unit: two panels of 16 outputs, times rows of one input.
+inline constexpr int kUnitPanels = 2;
+inline constexpr int kUnitColumns = kUnitPanels * 16;
 
 struct MatmulTask {
   DType dtype = DType::kF32;
   const std::byte* panel = nullptr;  // the first panel
   std::int64_t panel_bytes = 0;      // to the next one
-  int panels = 1;                    // 1 or 2
   std::int64_t in = 0;
   const Activations* input = nullptr;
   std::int64_t first_row = 0;
   std::int64_t rows = 0;
-  float* out = nullptr;          // [rows][panels * 16], overwritten
+  float* out = nullptr;          // [rows][kUnitColumns], overwritten
   std::byte* scratch = nullptr;  // kMatmulScratch bytes, aligned to 64
 };
 inline constexpr std::size_t kMatmulScratch = 96U << 10U;
@@ -76,6 +75,10 @@ inline constexpr int kAttentionSlice = 128;
 struct KernelTable {
   std::string_view name;
   void (*matmul)(const MatmulTask& task);
+  // BF16 weights with bf16 inputs, and a row of those; null without such instructions: then
+  // BF16 weights meet f32 inputs in `matmul`.
+  void (*bf16_matmul)(const MatmulTask& task);
+  void (*to_bf16)(const float* in, std::int64_t n, std::uint32_t* out);
   // One row; any of the destinations may be null.
   void (*norm)(const NormParams& params, const float* in, std::int64_t n, float* out);
   // in + what out holds, when accumulating.
@@ -103,6 +106,9 @@ struct KernelTable {
 // Null when this build or this processor does not have the instructions.
 [[nodiscard]] const KernelTable* portable_kernels();
 [[nodiscard]] const KernelTable* avx2_kernels();
+[[nodiscard]] const KernelTable* avxvnni_kernels();
+[[nodiscard]] const KernelTable* avxvnni_evex_kernels();
 [[nodiscard]] const KernelTable* avx512_kernels();
+[[nodiscard]] const KernelTable* avx512bf16_kernels();
 
 }  // namespace mistral::ops::cpu

@@ -22,9 +22,9 @@ const KernelTable* avx2_kernels() {
   unsigned d = 0;
   const bool f16c = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
   if (!f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;
-  static constexpr KernelTable table = {"avx2",   matmul,   norm,      add,        scale,
-                                        quantize, activate, gate,      softcap,    rope,
-                                        attend,   merge,    write_key, write_value};
+  static constexpr KernelTable table = {"avx2", matmul,   nullptr,   nullptr,    norm,    add,
+                                        scale,  quantize, activate,  gate,       softcap, rope,
+                                        attend, merge,    write_key, write_value};
   return &table;
 }
 

@@ -18,8 +18,8 @@ const KernelTable* avx512_kernels() {
       !__builtin_cpu_supports("avx512vnni")) {
     return nullptr;
   }
-  static constexpr KernelTable table = {"avx512", matmul,   norm,      add,        scale,
-                                        quantize, activate, gate,      softcap,    rope,
+  static constexpr KernelTable table = {"avx512", matmul,   nullptr,   nullptr,    norm,    add,
+                                        scale,    quantize, activate,  gate,       softcap, rope,
                                         attend,   merge,    write_key, write_value};
   return &table;
 }

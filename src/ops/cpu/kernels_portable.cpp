@@ -10,8 +10,8 @@
 namespace mistral::ops::cpu {
 
 const KernelTable* portable_kernels() {
-  static constexpr KernelTable table = {"portable", matmul,   norm,      add,        scale,
-                                        quantize,   activate, gate,      softcap,    rope,
+  static constexpr KernelTable table = {"portable", matmul,   nullptr,   nullptr,    norm,    add,
+                                        scale,      quantize, activate,  gate,       softcap, rope,
                                         attend,     merge,    write_key, write_value};
   return &table;
 }

@@ -140,7 +140,11 @@ void unpack_block(DType dtype, const std::byte* packed, int row, std::byte* bloc
   }
 }
 
-ActivationForm form_of(DType dtype) {
+// Rounding inputs to bf16 is worth it where time is spent; small matrices keep the exactness of
+// f32 inputs for little.
+constexpr std::int64_t kBF16InputWeights = std::int64_t{1} << 20;
+
+ActivationForm form_of(DType dtype, std::int64_t weights, bool bf16_inputs) {
   switch (dtype) {
     case DType::kQ4_0:
     case DType::kQ4_1:
@@ -154,9 +158,17 @@ ActivationForm form_of(DType dtype) {
     case DType::kQ5_K:
     case DType::kQ6_K:
       return kFormQ8x256;
+    case DType::kBF16:
+      return bf16_inputs && weights >= kBF16InputWeights ? kFormBF16 : kFormF32;
     default:
       return kFormF32;
   }
+}
+
+// Of 16 rows.
+std::int64_t panel_size(DType dtype, std::int64_t in) {
+  const std::int64_t padded = panel_layout(dtype) == PanelLayout::kPairs ? (in + 1) / 2 * 2 : in;
+  return row_bytes(dtype, padded) * kPanelRows;
 }
 
 }  // namespace
@@ -165,19 +177,20 @@ PanelLayout panel_layout(DType dtype) {
   switch (dtype) {
     case DType::kF32:
     case DType::kF16:
-    case DType::kBF16:
       return PanelLayout::kDense;
+    case DType::kBF16:
+      return PanelLayout::kPairs;
     default:
       return fields(dtype).empty() ? PanelLayout::kRaw : PanelLayout::kInterleaved;
   }
 }
 
-PackedWeight::PackedWeight(const TensorView& source, DType storage, ThreadPool& pool,
-                           const ReleaseCallback& on_done)
+PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_inputs,
+                           ThreadPool& pool, const ReleaseCallback& on_done)
     : Weight(source.shape[0], source.shape[1], storage),
       layout_(panel_layout(storage)),
-      form_(form_of(storage)),
-      panel_bytes_(row_bytes(storage, source.shape[1]) * kPanelRows),
+      form_(form_of(storage, source.shape[0] * source.shape[1], bf16_inputs)),
+      panel_bytes_(panel_size(storage, source.shape[1])),
       buffer_(static_cast<std::size_t>(panels() * panel_bytes_)) {
   // In slices, so that source and copy are never both in memory as a whole.
   const std::int64_t source_row = row_bytes(source.dtype, in());
@@ -189,7 +202,7 @@ PackedWeight::PackedWeight(const TensorView& source, DType storage, ThreadPool& 
       for (std::int64_t p = begin; p < end; ++p) pack_panel(source, first + p);
     });
     if (on_done) {
-      const std::int64_t row_begin = first * kPanelRows;
+      const std::int64_t row_begin = std::min(first * kPanelRows, out());
       const std::int64_t row_end = std::min((first + count) * kPanelRows, out());
       on_done(source.data.subspan(static_cast<std::size_t>(row_begin * source_row),
                                   static_cast<std::size_t>((row_end - row_begin) * source_row)));
@@ -200,6 +213,7 @@ PackedWeight::PackedWeight(const TensorView& source, DType storage, ThreadPool& 
 void PackedWeight::pack_panel(const TensorView& source, std::int64_t index) {
   const std::int64_t first_row = index * kPanelRows;
   const int rows = static_cast<int>(std::min(kPanelRows, out() - first_row));
+  if (rows <= 0) return;
   const std::int64_t row_size = row_bytes(dtype(), in());
   const std::byte* base = source.data.data() + first_row * row_bytes(source.dtype, in());
   std::vector<std::byte> encoded;
@@ -227,6 +241,14 @@ void PackedWeight::pack_panel(const TensorView& source, std::int64_t index) {
       }
       return;
     }
+    case PanelLayout::kPairs:
+      for (int r = 0; r < rows; ++r) {
+        for (std::int64_t k = 0; k < in(); ++k) {
+          std::memcpy(panel + ((k / 2 * kPanelRows + r) * 2 + k % 2) * 2,
+                      base + r * row_size + k * 2, 2);
+        }
+      }
+      return;
     case PanelLayout::kDense: {
       const auto transpose = [&]<std::size_t Width>() {
         for (int r = 0; r < rows; ++r) {
@@ -263,6 +285,12 @@ void PackedWeight::dequantize_row(std::int64_t row, float* out) const {
       }
       return;
     }
+    case PanelLayout::kPairs:
+      for (std::int64_t k = 0; k < in(); ++k) {
+        quant::dequantize_row(dtype(), base + ((k / 2 * kPanelRows + r) * 2 + k % 2) * 2, out + k,
+                              1);
+      }
+      return;
     case PanelLayout::kDense: {
       const std::int64_t element = info(dtype()).block_bytes;
       for (std::int64_t k = 0; k < in(); ++k) {

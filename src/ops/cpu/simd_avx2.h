@@ -8,10 +8,29 @@
 namespace mistral::ops::cpu {
 namespace {
 
+// Per lane: acc + sum of 4 products of unsigned codes and signed values.
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+inline constexpr bool kHasVnni = true;
+inline __m256i dot4_bytes(__m256i acc, __m256i codes, __m256i values) {
+  return _mm256_dpbusd_epi32(acc, codes, values);
+}
+#elif defined(__AVXVNNI__)
+inline constexpr bool kHasVnni = true;
+inline __m256i dot4_bytes(__m256i acc, __m256i codes, __m256i values) {
+  return _mm256_dpbusd_avx_epi32(acc, codes, values);
+}
+#else
+inline constexpr bool kHasVnni = false;
+inline __m256i dot4_bytes(__m256i acc, __m256i codes, __m256i values) {
+  const __m256i pairs = _mm256_maddubs_epi16(codes, values);
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+#endif
+
 struct Simd {
   static constexpr int kLanes = 8;
   // maddubs saturates when the unsigned side exceeds 127, so signed weights go through abs/sign.
-  static constexpr bool kSignedDot = true;
+  static constexpr bool kSignedDot = !kHasVnni;
   // Registers: 16, so 2 rows x 2 groups of accumulators, twice.
   static constexpr int kRowTile = 2;
   using F = __m256;
@@ -73,6 +92,15 @@ struct Simd {
         _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
   }
+  static F load_low_bf16(const std::byte* p) {
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 16));
+  }
+  static F load_high_bf16(const std::byte* p) {
+    const __m256i mask = _mm256_set1_epi32(static_cast<std::int32_t>(0xFFFF0000U));
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), mask));
+  }
   static F load_u8(const std::uint8_t* p) {
     return _mm256_cvtepi32_ps(
         _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
@@ -105,10 +133,7 @@ struct Simd {
   static I broadcast4(const std::int8_t* p) {
     return _mm256_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
   }
-  static I dot4(I acc, B codes, I values) {
-    const __m256i pairs = _mm256_maddubs_epi16(codes, values);
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-  }
+  static I dot4(I acc, B codes, I values) { return dot4_bytes(acc, codes, values); }
   // Both sides signed.
   static I dot4_signed(I acc, B codes, I values) {
     return dot4(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(values, codes));

@@ -59,6 +59,14 @@ struct Simd {
         _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
   }
+  // kLanes pairs of bf16: the elements in the low and in the high half of 32 bits.
+  static F load_low_bf16(const std::byte* p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+  }
+  static F load_high_bf16(const std::byte* p) {
+    const __m512i mask = _mm512_set1_epi32(static_cast<std::int32_t>(0xFFFF0000U));
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), mask));
+  }
   static F load_u8(const std::uint8_t* p) {
     return _mm512_cvtepi32_ps(
         _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));

@@ -105,6 +105,12 @@ struct Simd {
   static F load_bf16(const std::byte* p) {
     return each<F>([=](int i) { return quant::bf16_to_f32(read16(p, i)); });
   }
+  static F load_low_bf16(const std::byte* p) {
+    return each<F>([=](int i) { return quant::bf16_to_f32(read16(p, 2 * i)); });
+  }
+  static F load_high_bf16(const std::byte* p) {
+    return each<F>([=](int i) { return quant::bf16_to_f32(read16(p, 2 * i + 1)); });
+  }
   static F load_u8(const std::uint8_t* p) {
     return each<F>([=](int i) { return static_cast<float>(p[i]); });
   }

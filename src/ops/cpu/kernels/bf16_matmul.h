@@ -1,0 +1,80 @@
+// Products of BF16 weights with BF16 activations: two inputs an instruction, sums in f32.
+#pragma once
+
+#include "ops/cpu/kernels/tiling.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+inline constexpr std::int64_t kPairChunk = 128;  // pairs: 16 KB of two panels
+
+// Per lane: acc + sum of 2 products.
+inline Simd::F dot2(Simd::F acc, Simd::B a, Simd::I b) {
+  return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+}
+
+template <int R>
+inline void bf16_rows(const std::byte* const* panels, int group, const std::uint32_t* in_rows,
+                      std::int64_t in_stride, std::int64_t pairs, std::int64_t left,
+                      std::int64_t skip, bool ahead, bool first, float* out) {
+  constexpr std::int64_t kAhead = 4096;
+  Simd::F acc[R][kGroups];
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < kGroups; ++g) {
+      acc[r][g] =
+          first ? Simd::zero() : Simd::load(out + r * kUnitColumns + (group + g) * Simd::kLanes);
+    }
+  }
+  for (std::int64_t k = 0; k < pairs; ++k) {
+    std::int64_t at = k * 64 + kAhead;
+    if (at >= left) at += skip;
+    Simd::B w[kGroups];
+    for (int g = 0; g < kGroups; ++g) {
+      const std::byte* panel = panels[(group + g) / kGroupsPerPanel];
+      if (ahead) __builtin_prefetch(panel + at, 0, 2);
+      w[g] = Simd::load_bytes(panel + k * 64 + (group + g) % kGroupsPerPanel * Simd::kLanes * 4);
+    }
+    for (int r = 0; r < R; ++r) {
+      const Simd::I a = Simd::int_set1(static_cast<std::int32_t>(in_rows[r * in_stride + k]));
+      for (int g = 0; g < kGroups; ++g) acc[r][g] = dot2(acc[r][g], w[g], a);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < kGroups; ++g) {
+      Simd::store(out + r * kUnitColumns + (group + g) * Simd::kLanes, acc[r][g]);
+    }
+  }
+}
+
+void bf16_matmul(const MatmulTask& t) {
+  const std::int64_t total = (t.in + 1) / 2;
+  const std::int64_t in_stride = total;
+  for (std::int64_t k = 0; k < total; k += kPairChunk) {
+    const std::int64_t pairs = total - k < kPairChunk ? total - k : kPairChunk;
+    const std::byte* panels[kUnitPanels] = {};
+    for (int p = 0; p < kUnitPanels; ++p) panels[p] = t.panel + p * t.panel_bytes + k * 64;
+    cover(t.rows, [&]<int R>(std::int64_t row, int group) {
+      bf16_rows<R>(panels, group, t.input->bf16 + (t.first_row + row) * in_stride + k, in_stride,
+                   pairs, t.panel_bytes - k * 64, (kUnitPanels - 1) * t.panel_bytes, row == 0,
+                   k == 0, t.out + row * kUnitColumns);
+    });
+  }
+}
+
+// Pairs of neighbouring inputs, rounded to nearest even; an odd last one is joined by zero.
+void to_bf16(const float* in, std::int64_t n, std::uint32_t* out) {
+  std::int64_t i = 0;
+  for (; i + Simd::kLanes <= n; i += Simd::kLanes) {
+    Simd::store_bf16(reinterpret_cast<std::byte*>(out + i / 2), Simd::load(in + i));
+  }
+  if (i < n) {
+    float rest[Simd::kLanes] = {};
+    std::byte rounded[Simd::kLanes * 2];
+    std::memcpy(rest, in + i, sizeof(float) * static_cast<std::size_t>(n - i));
+    Simd::store_bf16(rounded, Simd::load(rest));
+    std::memcpy(out + i / 2, rounded, static_cast<std::size_t>((n - i + 1) / 2) * 4);
+  }
+}
+
+}  // namespace
+}  // namespace mistral::ops::cpu

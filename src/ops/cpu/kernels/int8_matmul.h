@@ -1,0 +1,209 @@
+// Products of block formats with int8 activations, written once over Simd.
+//
+// For every chunk of 256 inputs, scales come first; codes are then either decoded in registers (few
+// rows), or unpacked to a tile that stays in the first-level cache and serves all rows.
+//
+// Every output is a sum over sub-blocks in order of k, formed by the same operations whatever the
+// number of rows, so results do not depend on how rows are grouped.
+#pragma once
+
+#include "ops/cpu/kernels/formats.h"
+#include "ops/cpu/kernels/tiling.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+template <class Fmt, class S = Simd>
+inline typename S::I dot_step(typename S::I acc, typename S::B codes, typename S::I values) {
+  if constexpr (Fmt::kSigned && S::kSignedDot) {
+    return S::dot4_signed(acc, codes, values);
+  } else {
+    return S::dot4(acc, codes, values);
+  }
+}
+
+// Where a micro-kernel finds codes: in the panels themselves, decoded in registers (few rows) ...
+template <class Fmt>
+struct PackedCodes {
+  static constexpr int kPhase = Fmt::kPhase;
+  const std::uint8_t* chunk[kUnitPanels];
+  std::int64_t left;  // bytes from the chunk's start to the panel's end
+  std::int64_t skip;  // from there to the panel that comes next
+  // Asks for what lies one chunk after `phase`: into the second-level cache, since the first has
+  // too few outstanding misses to cover the latency of memory.
+  void prefetch(int panel, int phase) const {
+    constexpr std::int64_t kAhead = Fmt::kBlockBytes * (kChunk / Fmt::kBlock);
+    constexpr std::int64_t kBytes = Fmt::kBlockBytes * Fmt::kPhase * Fmt::kSubBlock / Fmt::kBlock;
+    std::int64_t at = phase * kBytes + kAhead;
+    if (at >= left) at += skip;
+    for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(chunk[panel] + at + i, 0, 2);
+  }
+  template <int P>
+  [[nodiscard]] Simd::B get(int panel, int phase, int step, int i) const {
+    return Fmt::template codes<P>(chunk[panel], phase, step, i);
+  }
+};
+// ... or in tiles that stay in the first-level cache, decoded once for many rows.
+template <class Fmt>
+struct TileCodes {
+  static constexpr int kPhase = 1;
+  static constexpr int kTileBytes = 64 * 64;  // [step][64]
+  const std::uint8_t* tiles;
+  void prefetch(int, int) const {}
+  template <int P>
+  [[nodiscard]] Simd::B get(int panel, int phase, int step, int i) const {
+    return Simd::load_bytes(tiles + panel * kTileBytes + 64 * (phase * Fmt::kSteps + step) + i);
+  }
+};
+
+template <class Fmt>
+inline void unpack_codes(const PackedCodes<Fmt>& packed, int panel, int sub_blocks,
+                         std::uint8_t* tile) {
+  for (int phase = 0; phase * Fmt::kPhase < sub_blocks; ++phase) {
+    packed.prefetch(panel, phase);
+    unrolled<Fmt::kPhase>([&]<int P>() {
+      std::uint8_t* out = tile + 64 * (phase * Fmt::kPhase + P) * Fmt::kSteps;
+#pragma GCC unroll 8
+      for (int step = 0; step < Fmt::kSteps; ++step) {
+        each_byte_vector([&](int i) {
+          Simd::store_bytes(out + 64 * step + i, packed.template get<P>(panel, phase, step, i));
+        });
+      }
+    });
+  }
+}
+
+// Rows [row, row + R) over one chunk of `sub_blocks`. `group` counts vectors of outputs from the
+// start of the unit; `ahead` asks for the next chunk on the way. out holds the sums of earlier
+// chunks (unless `first`).
+template <class Fmt, int R, class Codes>
+inline void int8_rows(const Codes& source, const ChunkScales* chunk_scales, bool ahead, int group,
+                      const Activations::Quantized& q, std::int64_t in, std::int64_t row,
+                      std::int64_t k, int sub_blocks, bool first, float* out) {
+  const std::int8_t* codes[R];
+  const std::int32_t* sums[R];
+  const float* scales[R];
+  for (int r = 0; r < R; ++r) {
+    codes[r] = q.codes + (row + r) * in + k;
+    sums[r] = Fmt::kSubBlock == 16 ? q.sums16 + (row + r) * (in / 16) + k / 16
+                                   : q.sums32 + (row + r) * (in / 32) + k / 32;
+    scales[r] = Fmt::kWide ? q.scales + (row + r) * (in / 256) + k / 256
+                           : q.scales + (row + r) * (in / 32) + k / 32;
+  }
+  int panel[kGroups];
+  int lane[kGroups];
+  for (int g = 0; g < kGroups; ++g) {
+    panel[g] = (group + g) / kGroupsPerPanel;
+    lane[g] = (group + g) % kGroupsPerPanel * Simd::kLanes;
+  }
+  // Wide: sum over the chunk in units of the activation scale; else the running output.
+  Simd::F acc[R][kGroups];
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < kGroups; ++g) {
+      acc[r][g] = Fmt::kWide || first
+                      ? Simd::zero()
+                      : Simd::load(out + r * kUnitColumns + (group + g) * Simd::kLanes);
+    }
+  }
+  for (int phase = 0; phase * Codes::kPhase < sub_blocks; ++phase) {
+    if (ahead) {
+      for (int g = 0; g < kGroups; g += kGroupsPerPanel) source.prefetch(panel[g], phase);
+    }
+    unrolled<Codes::kPhase>([&]<int P>() {
+      const int s = phase * Codes::kPhase + P;
+      Simd::I dot[R][kGroups];
+      for (int r = 0; r < R; ++r) {
+        for (int g = 0; g < kGroups; ++g) dot[r][g] = Simd::int_zero();
+      }
+#pragma GCC unroll 8
+      for (int step = 0; step < Fmt::kSteps; ++step) {
+        Simd::B w[kGroups];
+        for (int g = 0; g < kGroups; ++g) {
+          w[g] = source.template get<P>(panel[g], phase, step, 4 * lane[g]);
+        }
+        for (int r = 0; r < R; ++r) {
+          const Simd::I a = Simd::broadcast4(codes[r] + (s * Fmt::kSteps + step) * 4);
+          for (int g = 0; g < kGroups; ++g) dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
+        }
+      }
+      Simd::F scale[kGroups];
+      Simd::F offset[kGroups];
+      for (int g = 0; g < kGroups; ++g) {
+        scale[g] = Simd::load(chunk_scales[panel[g]].scale[s] + lane[g]);
+        if constexpr (Fmt::kHasOffset) {
+          offset[g] = Simd::load(chunk_scales[panel[g]].offset[s] + lane[g]);
+        }
+      }
+      for (int r = 0; r < R; ++r) {
+        const Simd::I sum = Simd::int_set1(sums[r][s]);
+        for (int g = 0; g < kGroups; ++g) {
+          Simd::I d = dot[r][g];
+          if constexpr (Fmt::kZeroShift > 0) {
+            d = Simd::int_sub(d, Simd::int_shift_left<Fmt::kZeroShift>(sum));
+          }
+          const Simd::F product = Simd::to_float(d);
+          if constexpr (Fmt::kWide) {
+            acc[r][g] = Simd::fma(product, scale[g], acc[r][g]);
+            if constexpr (Fmt::kHasOffset) {
+              acc[r][g] = Simd::fma(Simd::to_float(sum), offset[g], acc[r][g]);
+            }
+          } else {
+            const Simd::F a = Simd::set1(scales[r][s]);
+            acc[r][g] = Simd::fma(product, Simd::mul(scale[g], a), acc[r][g]);
+            if constexpr (Fmt::kHasOffset) {
+              acc[r][g] = Simd::fma(Simd::mul(Simd::to_float(sum), a), offset[g], acc[r][g]);
+            }
+          }
+        }
+      }
+    });
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int g = 0; g < kGroups; ++g) {
+      float* p = out + r * kUnitColumns + (group + g) * Simd::kLanes;
+      Simd::F value = acc[r][g];
+      if constexpr (Fmt::kWide) {
+        const Simd::F a = Simd::set1(scales[r][0]);
+        value = first ? Simd::mul(value, a) : Simd::fma(value, a, Simd::load(p));
+      }
+      Simd::store(p, value);
+    }
+  }
+}
+
+template <DType Type>
+void int8_matmul(const MatmulTask& t) {
+  using Fmt = Format<Type>;
+  const Activations::Quantized& q = Fmt::kWide ? t.input->q256 : t.input->q32;
+  auto* scales = reinterpret_cast<ChunkScales*>(t.scratch);
+  auto* tiles = reinterpret_cast<std::uint8_t*>(scales + kUnitPanels);
+  static_assert((sizeof(ChunkScales) + TileCodes<Fmt>::kTileBytes) * kUnitPanels <= kMatmulScratch);
+  for (std::int64_t k = 0; k < t.in; k += kChunk) {
+    const int count = static_cast<int>(t.in - k < kChunk ? t.in - k : kChunk);
+    const int sub_blocks = count / Fmt::kSubBlock;
+    PackedCodes<Fmt> packed{
+        {}, t.panel_bytes - k / Fmt::kBlock * Fmt::kBlockBytes, (kUnitPanels - 1) * t.panel_bytes};
+    for (int p = 0; p < kUnitPanels; ++p) {
+      packed.chunk[p] = reinterpret_cast<const std::uint8_t*>(t.panel + p * t.panel_bytes) +
+                        k / Fmt::kBlock * Fmt::kBlockBytes;
+      Fmt::scales(packed.chunk[p], sub_blocks, scales[p]);
+    }
+    const auto run = [&]<class Codes>(const Codes& codes) {
+      cover(t.rows, [&]<int R>(std::int64_t row, int group) {
+        int8_rows<Fmt, R>(codes, scales, row == 0, group, q, t.in, t.first_row + row, k, sub_blocks,
+                          k == 0, t.out + row * kUnitColumns);
+      });
+    };
+    if (t.rows <= kDirectRows) {
+      run(packed);
+    } else {
+      for (int p = 0; p < kUnitPanels; ++p) {
+        unpack_codes<Fmt>(packed, p, sub_blocks, tiles + p * TileCodes<Fmt>::kTileBytes);
+      }
+      run(TileCodes<Fmt>{tiles});
+    }
+  }
+}
+
+}  // namespace
+}  // namespace mistral::ops::cpu

@@ -1,0 +1,44 @@
+// How the micro-kernels of products cover their outputs: kRowTile rows x 2 vectors of outputs at a
+// time, accumulators in registers.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "ops/cpu/kernel_table.h"
+
+namespace mistral::ops::cpu {
+namespace {
+
+// Vectors of outputs that a micro-kernel covers: 2 panels with 16 lanes, 1 panel with 8.
+inline constexpr int kGroups = 2;
+inline constexpr int kGroupsPerPanel = 16 / Simd::kLanes;
+// Up to this many rows codes are decoded in registers, for each of at most two passes over rows.
+inline constexpr std::int64_t kDirectRows = 2 * Simd::kRowTile;
+
+// f<0>() ... f<N - 1>()
+template <int N, typename Function>
+[[gnu::always_inline]] inline void unrolled(Function f) {
+  [&]<int... P>(std::integer_sequence<int, P...>) {
+    (f.template operator()<P>(), ...);
+  }
+  (std::make_integer_sequence<int, N>{});
+}
+
+// Calls f<R>(first row, group) so that all rows and groups of a unit are covered, R <= kRowTile.
+template <int R, typename Function>
+inline void cover_rows(std::int64_t& row, std::int64_t rows, int group, Function& f) {
+  for (; row + R <= rows; row += R) f.template operator()<R>(row, group);
+  // Not every number of rows: each is a kernel of its own to compile and to keep in caches.
+  if constexpr (R > 1) cover_rows<(R > 4 ? 4 : R / 2)>(row, rows, group, f);
+}
+template <typename Function>
+inline void cover(std::int64_t rows, Function f) {
+  for (int group = 0; group < kUnitPanels * kGroupsPerPanel; group += kGroups) {
+    std::int64_t row = 0;
+    cover_rows<Simd::kRowTile>(row, rows, group, f);
+  }
+}
+
+}  // namespace
+}  // namespace mistral::ops::cpu
