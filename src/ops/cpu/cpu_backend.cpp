@@ -9,9 +9,9 @@
 namespace mistral::ops::cpu {
 namespace {
 
-// Rows of a product that a worker computes before it goes on to the next columns: their inputs
-// stay in the second-level cache.
-constexpr std::int64_t kRowBlock = 128;
+// Rows of a product that a worker computes before it goes on to the next columns: few enough that
+// their inputs for a chunk stay in the second-level cache, many enough to decode weights rarely.
+constexpr std::int64_t kRowBlock = 512;
 
 std::int64_t units(const Weight& weight) {
   return (weight.out() + kUnitColumns - 1) / kUnitColumns;

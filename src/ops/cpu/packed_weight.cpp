@@ -88,6 +88,15 @@ template <std::size_t Unit>
 void interleave(const std::byte* const* rows, int row_count, int offset, int bytes,
                 std::byte* out) {
   const int units = bytes / static_cast<int>(Unit);
+  if (row_count == kPanelRows) {  // nearly always: a loop of constant length
+    for (int u = 0; u < units; ++u) {
+      for (int r = 0; r < kPanelRows; ++r) {
+        std::memcpy(out + (static_cast<std::size_t>(u * kPanelRows + r)) * Unit,
+                    rows[r] + offset + static_cast<std::size_t>(u) * Unit, Unit);
+      }
+    }
+    return;
+  }
   for (int u = 0; u < units; ++u) {
     for (int r = 0; r < row_count; ++r) {
       std::memcpy(out + (static_cast<std::size_t>(u * kPanelRows + r)) * Unit,

@@ -13,10 +13,10 @@ inline Simd::F dot2(Simd::F acc, Simd::B a, Simd::I b) {
   return _mm512_dpbf16_ps(acc, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 
-template <int R>
+template <int R, bool Ahead>
 inline void bf16_rows(const std::byte* const* panels, int group, const std::uint32_t* in_rows,
                       std::int64_t in_stride, std::int64_t pairs, std::int64_t left,
-                      std::int64_t skip, bool ahead, bool first, float* out) {
+                      std::int64_t skip, bool first, float* out) {
   constexpr std::int64_t kAhead = 4096;
   Simd::F acc[R][kGroups];
   for (int r = 0; r < R; ++r) {
@@ -31,7 +31,7 @@ inline void bf16_rows(const std::byte* const* panels, int group, const std::uint
     Simd::B w[kGroups];
     for (int g = 0; g < kGroups; ++g) {
       const std::byte* panel = panels[(group + g) / kGroupsPerPanel];
-      if (ahead) __builtin_prefetch(panel + at, 0, 2);
+      if (Ahead) __builtin_prefetch(panel + at, 0, 2);
       w[g] = Simd::load_bytes(panel + k * 64 + (group + g) % kGroupsPerPanel * Simd::kLanes * 4);
     }
     for (int r = 0; r < R; ++r) {
@@ -54,9 +54,16 @@ void bf16_matmul(const MatmulTask& t) {
     const std::byte* panels[kUnitPanels] = {};
     for (int p = 0; p < kUnitPanels; ++p) panels[p] = t.panel + p * t.panel_bytes + k * 64;
     cover(t.rows, [&]<int R>(std::int64_t row, int group) {
-      bf16_rows<R>(panels, group, t.input->bf16 + (t.first_row + row) * in_stride + k, in_stride,
-                   pairs, t.panel_bytes - k * 64, (kUnitPanels - 1) * t.panel_bytes, row == 0,
-                   k == 0, t.out + row * kUnitColumns);
+      const auto run = [&]<bool Ahead>() {
+        bf16_rows<R, Ahead>(panels, group, t.input->bf16 + (t.first_row + row) * in_stride + k,
+                            in_stride, pairs, t.panel_bytes - k * 64,
+                            (kUnitPanels - 1) * t.panel_bytes, k == 0, t.out + row * kUnitColumns);
+      };
+      if (row == 0) {
+        run.template operator()<true>();
+      } else {
+        run.template operator()<false>();
+      }
     });
   }
 }

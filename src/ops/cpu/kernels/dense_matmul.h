@@ -58,8 +58,9 @@ struct DenseChunk {
   std::int64_t skip = 0;  // from there to the panel that comes next
 };
 
-template <class Source, int R>
-inline void dense_rows(const DenseChunk& chunk, bool ahead, int group, const float* in_rows,
+// `Ahead`: asks for what comes next on the way; a constant, since it costs registers.
+template <class Source, int R, bool Ahead>
+inline void dense_rows(const DenseChunk& chunk, int group, const float* in_rows,
                        std::int64_t in_stride, std::int64_t count, bool first, float* out) {
   const std::byte* panel[kGroups];
   int lane[kGroups];
@@ -75,7 +76,7 @@ inline void dense_rows(const DenseChunk& chunk, bool ahead, int group, const flo
     }
   }
   each_input(count, [&]<int Parity>(std::int64_t k) {
-    if (Parity == 0 && ahead) {
+    if (Parity == 0 && Ahead) {
       std::int64_t at = k * 16 * Source::kBytes + kDensePrefetch;
       if (at >= chunk.left) at += chunk.skip;
       for (int g = 0; g < kGroups; g += kGroupsPerPanel) {
@@ -103,8 +104,15 @@ inline void dense_chunk(const MatmulTask& t, const DenseChunk& chunk, std::int64
                         std::int64_t count) {
   const Rows in = t.input->as_rows();
   cover(t.rows, [&]<int R>(std::int64_t row, int group) {
-    dense_rows<Source, R>(chunk, chunk.left != 0 && row == 0, group, in.row(t.first_row + row) + k,
-                          in.stride, count, k == 0, t.out + row * kUnitColumns);
+    const auto run = [&]<bool Ahead>() {
+      dense_rows<Source, R, Ahead>(chunk, group, in.row(t.first_row + row) + k, in.stride, count,
+                                   k == 0, t.out + row * kUnitColumns);
+    };
+    if (chunk.left != 0 && row == 0) {
+      run.template operator()<true>();
+    } else {
+      run.template operator()<false>();
+    }
   });
 }
 
