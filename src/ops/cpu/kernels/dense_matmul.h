@@ -15,8 +15,10 @@ inline constexpr std::int64_t kDenseChunk =
     256;  // also the largest block of a type without kernels
 inline constexpr std::int64_t kDensePrefetch = 4096;  // bytes ahead
 
-// load<Parity>(panel, k, lane): weights of outputs `lane` and following for input k, k % 2 known.
+// load<Parity>(panel, k, lane): weights of outputs `lane` and following for input k; k % 2 is
+// known where inputs come in pairs.
 struct DenseF32 {
+  static constexpr bool kPairs = false;
   static constexpr std::int64_t kBytes = 4;
   template <int>
   static Simd::F load(const std::byte* panel, std::int64_t k, int lane) {
@@ -24,6 +26,7 @@ struct DenseF32 {
   }
 };
 struct DenseF16 {
+  static constexpr bool kPairs = false;
   static constexpr std::int64_t kBytes = 2;
   template <int>
   static Simd::F load(const std::byte* panel, std::int64_t k, int lane) {
@@ -31,6 +34,7 @@ struct DenseF16 {
   }
 };
 struct DenseBF16 {
+  static constexpr bool kPairs = true;
   static constexpr std::int64_t kBytes = 2;
   // Pairs of inputs stand side by side: the low and the high half of 32 bits.
   template <int Parity>
@@ -40,15 +44,19 @@ struct DenseBF16 {
   }
 };
 
-// f<Parity>(k) for k in [0, count)
-template <typename Function>
+// f<Parity>(k) for k in [0, count); Parity is 0 where the source does not ask for it.
+template <class Source, typename Function>
 [[gnu::always_inline]] inline void each_input(std::int64_t count, Function f) {
-  std::int64_t k = 0;
-  for (; k + 2 <= count; k += 2) {
-    f.template operator()<0>(k);
-    f.template operator()<1>(k + 1);
+  if constexpr (Source::kPairs) {
+    std::int64_t k = 0;
+    for (; k + 2 <= count; k += 2) {
+      f.template operator()<0>(k);
+      f.template operator()<1>(k + 1);
+    }
+    if (k < count) f.template operator()<0>(k);
+  } else {
+    for (std::int64_t k = 0; k < count; ++k) f.template operator()<0>(k);
   }
-  if (k < count) f.template operator()<0>(k);
 }
 
 // A chunk of the panels of a unit.
@@ -75,12 +83,13 @@ inline void dense_rows(const DenseChunk& chunk, int group, const float* in_rows,
           first ? Simd::zero() : Simd::load(out + r * kUnitColumns + (group + g) * Simd::kLanes);
     }
   }
-  each_input(count, [&]<int Parity>(std::int64_t k) {
+  each_input<Source>(count, [&]<int Parity>(std::int64_t k) {
     if (Parity == 0 && Ahead) {
+      constexpr std::int64_t kBytes = (Source::kPairs ? 32 : 16) * Source::kBytes;
       std::int64_t at = k * 16 * Source::kBytes + kDensePrefetch;
       if (at >= chunk.left) at += chunk.skip;
       for (int g = 0; g < kGroups; g += kGroupsPerPanel) {
-        for (std::int64_t i = 0; i < 32 * Source::kBytes; i += 64) {
+        for (std::int64_t i = 0; i < kBytes; i += 64) {
           __builtin_prefetch(panel[g] + at + i, 0, 2);
         }
       }
@@ -148,7 +157,13 @@ void dense_matmul(const MatmulTask& t) {
     return;
   }
   tiled_matmul(t, [&](int p, std::int64_t k, std::int64_t count, float* tile) {
-    each_input(count, [&]<int Parity>(std::int64_t i) {
+    const std::int64_t left = t.panel_bytes - k * 16 * Source::kBytes;
+    each_input<Source>(count, [&]<int Parity>(std::int64_t i) {
+      if (Parity == 0) {
+        std::int64_t at = i * 16 * Source::kBytes + kDensePrefetch;
+        if (at >= left) at += (kUnitPanels - 1) * t.panel_bytes;
+        __builtin_prefetch(place(p, k) + at, 0, 2);
+      }
       for (int lane = 0; lane < 16; lane += Simd::kLanes) {
         Simd::store(tile + i * 16 + lane, Source::template load<Parity>(place(p, k), i, lane));
       }
