@@ -19,10 +19,10 @@ std::vector<std::vector<TokenId>> prompts(int vocab) {
   return result;
 }
 
-void check(const models::ModelPath& path) {
+void check(const models::ModelPath& path, std::optional<ops::CacheDType> cache_dtype = {}) {
   std::vector<Logits> reference;
   for (const int threads : {1, 2, 3}) {
-    ModelRunner runner(path, threads);
+    ModelRunner runner(path, threads, models::ComputeDType::kAuto, cache_dtype);
     const auto all = prompts(runner.model().vocab_size());
     if (reference.empty()) {
       for (const auto& prompt : all) reference.push_back(runner.prefill({prompt})[0]);
@@ -59,6 +59,15 @@ TEST(Determinism, EveryFamily) {
     ++ran;
   }
   EXPECT_GE(ran, 3);
+}
+
+TEST(Determinism, EveryCacheType) {
+  const auto folder = golden_dir() / "text" / "gemma3-text";
+  ASSERT_TRUE(std::filesystem::exists(folder)) << folder;
+  for (const ops::CacheDType dtype : ops::kCacheDTypes) {
+    SCOPED_TRACE(ops::name(dtype));
+    check(models::locate(folder), dtype);
+  }
 }
 
 }  // namespace

@@ -99,5 +99,35 @@ TEST(GoldenText, NarrowStorage) {
   }
 }
 
+// Narrow caches stay close, and the narrower the less memory.
+TEST(GoldenText, NarrowCache) {
+  int ran = 0;
+  for (const auto& folder : case_folders("text")) {
+    if (folder.filename() != "llama-plain" && folder.filename() != "gemma3-text") continue;
+    SCOPED_TRACE(folder.filename().string());
+    const std::vector<TokenId> ids = Expected(folder / "expected.safetensors").ids("input_ids");
+    const double deviation = read_json(folder / "case.json").at("logit_std").get<double>();
+    const auto run = [&](ops::CacheDType dtype, std::int64_t& block_bytes) {
+      ModelRunner runner(models::locate(folder), 1, models::ComputeDType::kAuto, dtype);
+      block_bytes = runner.model().cache_groups()[0].bytes_per_block;
+      return runner.prefill({ids})[0];
+    };
+    std::int64_t full_bytes = 0;
+    const Logits full = run(ops::CacheDType::kF32, full_bytes);
+    for (const auto& [dtype, error] :
+         {std::pair(ops::CacheDType::kF16, 0.002), std::pair(ops::CacheDType::kBF16, 0.02),
+          std::pair(ops::CacheDType::kQ8, 0.03)}) {
+      SCOPED_TRACE(ops::name(dtype));
+      std::int64_t bytes = 0;
+      const Difference d = difference(run(dtype, bytes), full);
+      EXPECT_LE(d.rms, error * deviation);
+      EXPECT_GT(d.max_abs, 0.0);
+      EXPECT_LE(bytes, full_bytes / 2);
+    }
+    ++ran;
+  }
+  EXPECT_EQ(ran, 2);
+}
+
 }  // namespace
 }  // namespace mistral::test

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "models/loader.h"
@@ -19,10 +20,12 @@ inline TokenId argmax(const std::vector<float>& row) {
 class ModelRunner {
  public:
   explicit ModelRunner(const models::ModelPath& path, int threads = 1,
-                       models::ComputeDType dtype = models::ComputeDType::kAuto)
+                       models::ComputeDType dtype = models::ComputeDType::kAuto,
+                       std::optional<ops::CacheDType> cache_dtype = std::nullopt)
       : pool_(threads) {
     models::LoadOptions options;
     options.dtype = dtype;
+    options.kv_cache_dtype = cache_dtype;
     options.kv_cache_bytes = std::int64_t{1} << 30;
     loaded_ = models::load(path, options, pool_);
   }

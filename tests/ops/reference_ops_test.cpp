@@ -18,6 +18,7 @@
 #include "ops/backends.h"
 #include "ops/ops.h"
 #include "ops/paged_cache.h"
+#include "ops/reference/cache_access.h"
 #include "ops/reference/functions.h"
 
 namespace mistral::ops {
@@ -173,7 +174,7 @@ std::vector<float> rotated(Backend& backend, const Tensor& x, const RopeTable& t
   const auto tokens = static_cast<std::int32_t>(x.shape[2]);
   const auto head_dim = static_cast<std::int32_t>(x.shape[3]);
   const std::int64_t cols = std::int64_t{heads} * head_dim;
-  test::PagedCache cache(16, heads, head_dim, head_dim, {tokens});
+  test::PagedCache cache(CacheDType::kF32, 16, heads, head_dim, head_dim, {tokens});
   CacheWriteParams params;
   params.heads = heads;
   params.rope = &table;
@@ -194,8 +195,10 @@ std::vector<float> rotated(Backend& backend, const Tensor& x, const RopeTable& t
         const float* head = q.data() + t * cols + h * head_dim;
         y.insert(y.end(), head, head + head_dim);
         // Keys rotate as queries do.
-        const float* keys = cache.layer().keys(cache.table(0)[t / 16], h) + t % 16;
-        for (std::int64_t d = 0; d < head_dim; ++d) EXPECT_EQ(keys[d * 16], head[d]);
+        for (std::int64_t d = 0; d < head_dim; ++d) {
+          EXPECT_EQ(reference::load_key(cache.layer(), cache.table(0)[t / 16], h, t % 16, d),
+                    head[d]);
+        }
       }
     }
   }
@@ -249,7 +252,7 @@ std::vector<float> attend(Backend& backend, const OpCase& c, const Tensor& q, co
   const auto tokens = static_cast<std::int32_t>(k.shape[2]);
   const auto head_dim = static_cast<std::int32_t>(k.shape[3]);
   const auto value_dim = static_cast<std::int32_t>(v.shape[3]);
-  test::PagedCache cache(block_size, kv_heads, head_dim, value_dim,
+  test::PagedCache cache(CacheDType::kF32, block_size, kv_heads, head_dim, value_dim,
                          std::vector<std::int32_t>(static_cast<std::size_t>(batch), tokens));
 
   // Rows of a step: token by token, all heads of a token together.

@@ -83,7 +83,15 @@ void CpuBackend::write_cache(const CacheWriteParams& params, const LayerCache& c
 void CpuBackend::plan_tiles(const AttentionParams& params, const LayerCache& cache,
                             std::span<const AttentionSequence> sequences) {
   const std::int32_t group = params.heads / cache.kv_heads;
-  const std::int32_t rows_per_tile = std::max(1, kAttentionQueries / group);
+  // Large tiles convert keys and values less often; small ones occupy more workers. Results do not
+  // depend on it.
+  const std::int64_t queries = rows_of(sequences) * group;
+  std::int64_t tile = kAttentionQueries;
+  while (tile > kAttentionQueries / 4 &&
+         queries / tile * cache.kv_heads < std::int64_t{8} * pool_.size()) {
+    tile /= 2;
+  }
+  const auto rows_per_tile = static_cast<std::int32_t>(std::max<std::int64_t>(1, tile / group));
   tiles_.clear();
   std::int64_t results = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
@@ -115,7 +123,6 @@ AttentionTask CpuBackend::make_task(const AttentionParams& params, const LayerCa
   task.first_position = sequence.first_position + tile.first_row;
   task.rows = tile.rows;
   task.range_begin = partition * kAttentionPartition;
-  task.range_end = task.range_begin + kAttentionPartition;
   task.window = params.window;
   task.scale = params.scale;
   task.softcap = params.softcap;
@@ -131,7 +138,8 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
   plan_tiles(params, cache, sequences);
   if (tiles_.empty()) return;
   const std::int64_t group = params.heads / cache.kv_heads;
-  const std::int64_t queries = std::max<std::int64_t>(kAttentionQueries, group);
+  std::int64_t queries = 0;
+  for (const AttentionTile& tile : tiles_) queries = std::max(queries, tile.rows * group);
   const std::int64_t stride = attention_value_stride(cache.value_dim);
   // One partial result: values, maxima and sums of a tile.
   const std::int64_t result_size = aligned(queries * (stride + 2));

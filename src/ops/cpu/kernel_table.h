@@ -37,8 +37,7 @@ struct AttentionTask {
   std::int32_t group = 1;           // query heads per key-value head
   std::int32_t first_position = 0;  // of row 0 of the tile
   std::int32_t rows = 0;
-  std::int32_t range_begin = 0;  // positions of the cache to look at: one partition
-  std::int32_t range_end = 0;
+  std::int32_t range_begin = 0;  // of the partition of the cache to look at
   std::int32_t window = 0;
   float scale = 1.0F;
   float softcap = 0.0F;
@@ -51,7 +50,7 @@ struct AttentionTask {
   float* sums = nullptr;     // [queries]
   float* scratch = nullptr;  // attention_scratch() floats, aligned to 64 bytes
 };
-inline constexpr int kAttentionQueries = 64;  // rows * group of a task at most (or one row)
+inline constexpr int kAttentionQueries = 128;  // rows * group of a task at most (or one row)
 // Positions of a partition. Fixed, so that the order of every sum depends on the position alone.
 inline constexpr std::int32_t kAttentionPartition = 256;
 // Keys of a panel and dims of a slice of values, at most: two vectors.

@@ -205,7 +205,7 @@ struct Simd {
   }
   static void prefetch(const void* p) {
 #if defined(__GNUC__)
-    __builtin_prefetch(p);
+    __builtin_prefetch(p, 0, 2);
 #else
     static_cast<void>(p);
 #endif

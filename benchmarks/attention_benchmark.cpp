@@ -1,0 +1,123 @@
+// Attention over caches of every type: bandwidth for one row deep in a context (decode),
+// multiply-adds for many rows (prefill). Heads as in Qwen 2.5 1.5B: 12, of which 6 share one of 2
+// key-value heads of 128 dims.
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "core/page_buffer.h"
+#include "ops/ops.h"
+
+namespace {
+
+using namespace mistral;
+
+constexpr std::int32_t kHeads = 12;
+constexpr std::int32_t kKvHeads = 2;
+constexpr std::int32_t kDim = 128;
+constexpr std::int32_t kBlock = 32;
+// Layers that a step goes through, so that a deep cache comes from memory as in a model.
+constexpr std::int64_t kLayers = 28;
+
+ThreadPool& pool() {
+  static ThreadPool instance([] {
+    const char* threads = std::getenv("MISTRAL_BENCHMARK_THREADS");
+    return threads != nullptr ? std::atoi(threads) : ThreadPool::default_size();
+  }());
+  return instance;
+}
+
+ops::Backend& backend() {
+  static const std::unique_ptr<ops::Backend> instance = [] {
+    const char* name = std::getenv("MISTRALCPP_CPU");
+    return ops::make_cpu_backend(
+        pool(), name != nullptr ? std::optional<std::string_view>(name) : std::nullopt);
+  }();
+  return *instance;
+}
+
+std::vector<float> random_values(std::int64_t count) {
+  std::mt19937 generator(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& value : values) value = normal(generator);
+  return values;
+}
+
+// `rows` queries after `depth` tokens, in one layer after the other.
+void attention(benchmark::State& state, ops::CacheDType dtype, std::int32_t rows,
+               std::int32_t depth) {
+  const std::int32_t tokens = depth + rows;
+  const std::int32_t blocks = (tokens + kBlock - 1) / kBlock;
+  ops::LayerCache layer;
+  layer.dtype = dtype;
+  layer.block_size = kBlock;
+  layer.kv_heads = kKvHeads;
+  layer.head_dim = layer.value_dim = kDim;
+  layer.block_stride = layer.block_bytes();
+  const std::int64_t layer_bytes = blocks * layer.block_bytes();
+  const PageBuffer memory(static_cast<std::size_t>(kLayers * layer_bytes));
+  std::vector<std::int32_t> table(static_cast<std::size_t>(blocks));
+  for (std::int32_t i = 0; i < blocks; ++i) table[static_cast<std::size_t>(i)] = i;
+  // The same keys and values for every position: they do not matter for the time.
+  std::vector<float> k = random_values(std::int64_t{kKvHeads} * kDim);
+  std::vector<float> q = random_values(std::int64_t{rows} * kHeads * kDim);
+  ops::CacheWriteParams write;
+  write.heads = 0;
+  for (std::int64_t l = 0; l < kLayers; ++l) {
+    layer.base = memory.data() + l * layer_bytes;
+    for (std::int32_t p = 0; p < tokens; ++p) {
+      const ops::AttentionSequence one{0, 1, p, table.data()};
+      backend().write_cache(write, layer, {&one, 1}, {}, {k.data(), 1, kKvHeads * kDim, 0},
+                            {k.data(), 1, kKvHeads * kDim, 0});
+    }
+  }
+  ops::AttentionParams params;
+  params.heads = kHeads;
+  params.scale = 0.088F;
+  const ops::AttentionSequence sequence{0, rows, depth, table.data()};
+  std::vector<float> values(q.size());
+  ops::Activations out;
+  out.rows = rows;
+  out.cols = kHeads * kDim;
+  out.values = values.data();
+  std::int64_t next = 0;
+  for (auto _ : state) {
+    layer.base = memory.data() + next * layer_bytes;
+    next = (next + 1) % kLayers;
+    backend().attention(params, layer, {&sequence, 1},
+                        {q.data(), rows, kHeads * kDim, kHeads * kDim}, out);
+    benchmark::DoNotOptimize(values.data());
+  }
+  state.SetBytesProcessed(state.iterations() * layer_bytes);
+  const double pairs = rows * (depth + (rows + 1) / 2.0);
+  state.counters["ops"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * pairs * kHeads * 4.0 * kDim,
+                         benchmark::Counter::kIsRate);
+}
+
+const int kRegistered = [] {
+  struct Case {
+    const char* name;
+    std::int32_t rows;
+    std::int32_t depth;
+  };
+  for (const Case& c :
+       {Case{"decode/512", 1, 512}, Case{"decode/4096", 1, 4096}, Case{"decode/16384", 1, 16384},
+        Case{"prefill/0", 512, 0}, Case{"prefill/4096", 512, 4096}}) {
+    for (const ops::CacheDType dtype : ops::kCacheDTypes) {
+      benchmark::RegisterBenchmark(
+          (std::string(c.name) + "/" + std::string(name(dtype))).c_str(),
+          [dtype, c](benchmark::State& state) { attention(state, dtype, c.rows, c.depth); })
+          ->UseRealTime()
+          ->Unit(benchmark::kMicrosecond);
+    }
+  }
+  return 0;
+}();
+
+}  // namespace
