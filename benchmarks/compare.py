@@ -134,7 +134,7 @@ class Comparison:
             before = self.probe()["bandwidth"]
             speeds = bench.our_speed("-p", 0, "-g", o.generate, "-r", o.repetitions)
             after = self.probe()["bandwidth"]
-            read = next(iter(speeds.values())) * size / 1e9
+            read = outputs.only(speeds) * size / 1e9
             values.append(read / ((before + after) / 2))
         self.add([{"model": model, "case": "decode, share of the measured bandwidth",
                    "values": values}])
@@ -143,9 +143,10 @@ class Comparison:
         """One failure must not end a measurement of hours."""
         try:
             action()
-        except (ProgramError, ValueError) as error:
-            print(f"{what}: {error}", file=sys.stderr, flush=True)
-            self.report["failures"].append(f"{what}: {error}")
+        except (ProgramError, ValueError, LookupError, ArithmeticError) as error:
+            failure = f"{what}: {type(error).__name__}: {error}"
+            print(failure, file=sys.stderr, flush=True)
+            self.report["failures"].append(failure)
         self.save()
 
     def run(self):

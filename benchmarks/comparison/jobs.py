@@ -52,7 +52,7 @@ def _speed_job(bench, name, case, prompt, generate, depth, repetitions):
 
     def ours():
         speeds = bench.our_speed("-p", prompt, "-g", generate, "--depth", depth, "-r", repetitions)
-        return {case: (ratios.TOKENS, next(iter(speeds.values())))}
+        return {case: (ratios.TOKENS, outputs.only(speeds))}
 
     sides = {(None, ""): ours}
     if o.llama:

@@ -20,6 +20,13 @@ def _field(entry, name, what):
     return entry[name]
 
 
+def only(speeds):
+    """The value when there is one."""
+    if len(speeds) != 1:
+        raise ValueError(f"expected one measurement, found {sorted(speeds)}")
+    return next(iter(speeds.values()))
+
+
 def mistralcpp_bench(text):
     """`mistralcpp bench --json`: {(threads, prompt, generated, depth, batch): tokens/s}."""
     what = "mistralcpp bench"
