@@ -50,6 +50,9 @@ def parse(arguments):
     parser.add_argument("--batch-prompt", type=int, default=128, help="tokens of each sequence")
     parser.add_argument("--repetitions", type=int, default=2, help="in a round; the median counts")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for one program")
+    parser.add_argument("--group", default="",
+                        help="what these models are; geometric means are formed in a group")
+    parser.add_argument("--note", help="a sentence for the report: how it was measured")
     parser.add_argument("--output", metavar="NAME", default="comparison",
                         help="writes NAME.json and NAME.md after each job (default: %(default)s)")
     parser.add_argument("--add", action="store_true",
@@ -76,6 +79,9 @@ class Comparison:
             with open(options.output + ".json", encoding="utf-8") as file:
                 self.report.update(json.load(file))
             self.report["failures"] = []
+            self.report["date"] = time.strftime("%Y-%m-%d")
+        if options.note is not None:
+            self.report["note"] = options.note
 
     def probe(self):
         o = self.options
@@ -96,6 +102,7 @@ class Comparison:
             file.write(ratios.markdown(self.report))
 
     def add(self, results):
+        results = [dict(result, group=self.options.group) for result in results]
         for kind, has_peer in (("results", True), ("alone", False)):
             new = [result for result in results if ("peer" in result) == has_peer]
             self.report[kind] = ratios.merged(self.report[kind], new)

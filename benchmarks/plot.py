@@ -19,15 +19,14 @@ def speed_results(report):
     return [result for result in report.get("results", []) if result["more_is_better"]]
 
 
-def ticks(largest):
-    """Marks from 0 to at least `largest`: steps of 1, 2 or 5 times a power of ten, at most eight."""
-    step = 10.0 ** math.floor(math.log10(largest))
-    for factor in (0.1, 0.2, 0.5, 1, 2):
-        if largest / (step * factor) <= 8:
-            step *= factor
-            break
-    count = math.ceil(round(largest / step, 9))
-    return [round(step * i, 10) for i in range(count + 1)]
+def ticks(least, largest):
+    """Marks 1, 2 and 5 times powers of ten, from at most `least` to at least `largest`, with 1."""
+    least, largest = min(least, 1.0), max(largest, 1.0)
+    exponents = range(math.floor(math.log10(least)) - 1, math.ceil(math.log10(largest)) + 2)
+    marks = [round(factor * 10.0 ** e, 10) for e in exponents for factor in (1, 2, 5)]
+    first = max(i for i, mark in enumerate(marks) if mark <= least)
+    last = min(i for i, mark in enumerate(marks) if mark >= largest)
+    return marks[first:last + 1]
 
 
 def svg(report):
@@ -35,39 +34,47 @@ def svg(report):
     if not results:
         raise ValueError("the report holds no ratios of speeds")
     models = list(dict.fromkeys(result["model"] for result in results))
-    groups = list(dict.fromkeys((result["case"], result["peer"]) for result in results))
-    marks = ticks(max(result["ratio"]["max"] for result in results))
-    scale = PLOT / marks[-1]
+    groups = list(dict.fromkeys((result.get("group", ""), result["case"], result["peer"])
+                                for result in results))
+    marks = ticks(min(result["ratio"]["min"] for result in results),
+                  max(result["ratio"]["max"] for result in results))
+    # Ratios are drawn by their logarithm: half as fast is as far from 1 as twice as fast.
+    span = math.log(marks[-1] / marks[0]) or 1.0
+
+    def place(ratio):
+        return LABEL + PLOT * math.log(ratio / marks[0]) / span
 
     rows, y = [], TOP
-    for case, peer in groups:
+    for group, case, peer in groups:
+        title = ", ".join(part for part in (case, group) if part)
         rows.append(f'<text x="8" y="{y + 12}" style="{STYLE};font-weight:bold">'
-                    f'{escape(case)} (to {escape(peer)})</text>')
+                    f'{escape(title)} (to {escape(peer)})</text>')
         y += ROW
         for result in results:
-            if (result["case"], result["peer"]) != (case, peer):
+            if (result.get("group", ""), result["case"], result["peer"]) != (group, case, peer):
                 continue
             ratio = result["ratio"]
             colour = COLOURS[models.index(result["model"]) % len(COLOURS)]
             middle = y + ROW / 2 - 1
+            begin, end = sorted((place(1.0), place(ratio["median"])))
             rows.append(
                 f'<text x="{LABEL - 8}" y="{y + 12}" text-anchor="end" style="{STYLE}">'
                 f'{escape(result["model"])}</text>'
-                f'<rect x="{LABEL}" y="{y + 1}" width="{ratio["median"] * scale:.1f}" '
+                f'<rect x="{begin:.1f}" y="{y + 1}" width="{end - begin:.1f}" '
                 f'height="{ROW - 4}" fill="{colour}"/>'
-                f'<line x1="{LABEL + ratio["min"] * scale:.1f}" x2="'
-                f'{LABEL + ratio["max"] * scale:.1f}" y1="{middle}" y2="{middle}" stroke="#111"/>'
-                f'<text x="{LABEL + ratio["max"] * scale + 6:.1f}" y="{y + 12}" style="{STYLE}">'
+                f'<line x1="{place(ratio["min"]):.1f}" x2="{place(ratio["max"]):.1f}" '
+                f'y1="{middle}" y2="{middle}" stroke="#111"/>'
+                f'<text x="{place(max(ratio["max"], 1.0)) + 6:.1f}" y="{y + 12}" style="{STYLE}">'
                 f'{ratio["median"]:.2f}</text>')
             y += ROW
         y += GAP - ROW
     axis = []
     for mark in marks:
-        x = LABEL + mark * scale
+        x = place(mark)
         axis.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{y}" stroke="#ddd"/>'
                     f'<text x="{x:.1f}" y="{y + 16}" text-anchor="middle" style="{STYLE}">'
                     f'{mark:g}</text>')
-    one = LABEL + scale
+    one = place(1.0)
     width, height = LABEL + PLOT + RIGHT, y + BOTTOM
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}">\n'

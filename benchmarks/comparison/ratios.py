@@ -46,13 +46,14 @@ def merged(old, new):
 
 
 def means(results):
-    """[{case, peer, models, geometric mean of the median ratios, least and largest of them}]."""
+    """[{group, case, peer, models, geometric mean of the median ratios, least and largest}]."""
     groups = {}
     for result in results:
-        groups.setdefault((result["case"], result["peer"]), []).append(result["ratio"]["median"])
-    return [{"case": case, "peer": peer, "models": len(values),
+        key = (result.get("group", ""), result["case"], result["peer"])
+        groups.setdefault(key, []).append(result["ratio"]["median"])
+    return [{"group": group, "case": case, "peer": peer, "models": len(values),
              "geometric_mean": geometric_mean(values), "min": min(values), "max": max(values)}
-            for (case, peer), values in groups.items()]
+            for (group, case, peer), values in groups.items()]
 
 
 def _number(value):
@@ -82,7 +83,7 @@ def markdown(report):
              for r in results]))
         parts.append(_table(
             ["case", "peer", "models", "geometric mean", "least", "largest"],
-            [[m["case"], m["peer"], str(m["models"]), f"{m['geometric_mean']:.2f}",
+            [[m["case"], m["peer"], f"{m['models']} {m['group']}".strip(), f"{m['geometric_mean']:.2f}",
               f"{m['min']:.2f}", f"{m['max']:.2f}"] for m in means(results)]))
     alone = report.get("alone", [])
     if alone:

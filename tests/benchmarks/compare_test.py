@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(REPOSITORY, "benchmarks"))
 
 import compare  # noqa: E402
 import plot  # noqa: E402
+import publish  # noqa: E402
 from comparison import gguf_size, jobs, outputs, processes, ratios  # noqa: E402
 
 OURS = """[{"model": "m", "threads": 2, "test": "pp512", "n_prompt": 512, "n_gen": 0, "n_depth": 0,
@@ -86,6 +87,9 @@ class RatiosTest(unittest.TestCase):
         mean, = ratios.means(results)
         self.assertAlmostEqual(mean["geometric_mean"], 4.0)
         self.assertEqual((mean["min"], mean["max"], mean["models"]), (1.0, 16.0, 3))
+        grouped = ratios.means([dict(result, group=result["model"]) for result in results])
+        self.assertEqual([(mean["group"], mean["models"]) for mean in grouped],
+                         [("0", 1), ("1", 1), ("2", 1)])
         with self.assertRaises(ValueError):
             ratios.geometric_mean([1.0, 0.0])
 
@@ -208,11 +212,23 @@ class PlotTest(unittest.TestCase):
         with self.assertRaises(ValueError):
             plot.svg({"results": []})
 
-    def test_marks_reach_the_largest(self):
-        for largest in (0.3, 1.0, 1.9, 4.2, 7.99, 8.0, 12.5, 99.0):
-            marks = plot.ticks(largest)
-            self.assertGreaterEqual(marks[-1], largest)
+    def test_marks_enclose_the_values(self):
+        for least, largest in ((0.3, 0.9), (1.0, 1.0), (1.5, 1.9), (0.49, 7.99), (0.2, 99.0)):
+            marks = plot.ticks(least, largest)
+            self.assertLessEqual(marks[0], min(least, 1.0))
+            self.assertGreaterEqual(marks[-1], max(largest, 1.0))
+            self.assertIn(1.0, marks)
             self.assertLessEqual(len(marks), 10)
+
+
+class PublishTest(unittest.TestCase):
+    def test_replaces_what_is_between_the_marks(self):
+        page = f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n"
+        self.assertEqual(publish.replaced(page, "new\n"),
+                         f"before\n{publish.BEGIN}\nnew\n{publish.END}\nafter\n")
+        for broken in ("", publish.BEGIN, publish.END + publish.BEGIN):
+            with self.assertRaises(ValueError):
+                publish.replaced(broken, "new")
 
 
 class CompareTest(unittest.TestCase):
