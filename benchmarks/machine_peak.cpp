@@ -67,17 +67,22 @@ Rate rate(std::vector<double> durations, double amount) {
   return {amount / durations.front(), amount / durations[durations.size() / 2]};
 }
 
-Rate operations(int threads, const std::optional<PeakKernel>& kernel, double seconds) {
-  if (!kernel) return {};
-  // A repetition of about two milliseconds: long against the gate, short against a time slice.
-  constexpr double kRepetition = 2e-3;
-  std::int64_t iterations = 1000;
+// How many times to call something for a repetition: long enough that what is measured lasts, not
+// what a burst can do.
+template <typename Run>
+std::int64_t repetition_of(Run&& run, std::int64_t calls) {
+  constexpr double kRepetition = 20e-3;
   while (true) {
     const Clock::time_point begin = Clock::now();
-    kernel->run(iterations);
-    if (seconds_between(begin, Clock::now()) >= kRepetition) break;
-    iterations *= 2;
+    run(calls);
+    if (seconds_between(begin, Clock::now()) >= kRepetition) return calls;
+    calls *= 2;
   }
+}
+
+Rate operations(int threads, const std::optional<PeakKernel>& kernel, double seconds) {
+  if (!kernel) return {};
+  const std::int64_t iterations = repetition_of(kernel->run, 1000);
   std::vector<double> durations = repeat(threads, seconds, [&](int) { kernel->run(iterations); });
   return rate(std::move(durations), static_cast<double>(threads) * static_cast<double>(iterations) *
                                         static_cast<double>(kernel->operations));
@@ -105,10 +110,14 @@ MachinePeak::MachinePeak(int threads, std::size_t bytes_per_thread) {
 Rate MachinePeak::bandwidth(double seconds) const {
   const std::size_t size = memory_.front().size();
   std::atomic<std::uint64_t> sum{0};  // what is read must be used
-  std::vector<double> durations = repeat(threads(), seconds, [&](int thread) {
-    sum += read_all({memory_[static_cast<std::size_t>(thread)].data(), size});
-  });
-  return rate(std::move(durations), static_cast<double>(threads()) * static_cast<double>(size));
+  const auto read = [&](std::size_t thread, std::int64_t passes) {
+    for (std::int64_t i = 0; i < passes; ++i) sum += read_all({memory_[thread].data(), size});
+  };
+  const std::int64_t passes = repetition_of([&](std::int64_t n) { read(0, n); }, 1);
+  std::vector<double> durations = repeat(
+      threads(), seconds, [&](int thread) { read(static_cast<std::size_t>(thread), passes); });
+  return rate(std::move(durations), static_cast<double>(threads()) * static_cast<double>(size) *
+                                        static_cast<double>(passes));
 }
 
 Rate MachinePeak::int8_operations(double seconds) const {

@@ -10,8 +10,8 @@
 
 namespace mistral::benchmarks {
 
-// Per second, over repetitions of a few milliseconds; zeros when the processor has no such
-// instructions. An average over a long run is compared with `best` when the machine is quiet.
+// Per second, over repetitions of some tens of milliseconds; zeros when the processor has no such
+// instructions.
 struct Rate {
   double best = 0;
   double median = 0;

@@ -1,0 +1,1 @@
+"""What compare.py and plot.py are made of; Python's standard library only."""
