@@ -16,7 +16,9 @@ std::string_view Detokenizer::push(TokenId id) {
   const std::size_t size = pending_.size();
   tokenizer_.append_bytes(id, first_, skip_special_, pending_);
   const bool skipped = skip_special_ && tokenizer_.is_special(id);
-  if (pending_.size() > size || (!skipped && !tokenizer_.token(id).empty())) first_ = false;
+  const bool counts =
+      !skipped && !tokenizer_.token(id).empty() && !tokenizer_.drops_all_leading_spaces();
+  if (pending_.size() > size || counts) first_ = false;
 
   std::string_view rest = pending_;
   while (!rest.empty()) {

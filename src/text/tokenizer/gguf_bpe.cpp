@@ -96,7 +96,7 @@ class GgufBpe final : public GgufTokenizer {
     }
   }
 
-  void encode_fragment(std::string_view text, bool /*after_special*/,
+  void encode_fragment(std::string_view text, bool /*at_beginning*/,
                        std::vector<TokenId>& out) const override {
     std::string escaped;
     if (!pre_.byte_level) {

@@ -89,7 +89,7 @@ class GgufUnigram final : public GgufTokenizer {
     return utf8::is_valid(out) ? out : utf8::repaired(out);
   }
 
-  void encode_fragment(std::string_view text, bool /*after_special*/,
+  void encode_fragment(std::string_view text, bool /*at_beginning*/,
                        std::vector<TokenId>& out) const override {
     const std::string normalized = normalize(text);
     bool after_unknown = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <queue>
+#include <unordered_map>
 
 #include "text/tokenizer/utf8.h"
 
@@ -15,6 +16,7 @@ struct Symbol {
   std::uint32_t length;  // 0: merged away
   std::uint32_t previous;
   std::uint32_t next;
+  bool whole;
 };
 
 struct Candidate {
@@ -27,27 +29,65 @@ struct Candidate {
   }
 };
 
+using Part = SentencePieceMerger::Part;
+
+// How unused tokens came about, to undo it: the length of the left part, the last time counts.
+using Splits = std::unordered_map<std::string_view, std::size_t>;
+
+// Undoes the merges that made the unused token at the end of `out`, and those in its parts.
+void take_apart(std::string_view text, const Splits& splits, Part part, std::vector<Part>& out) {
+  std::vector<Part> open{part};
+  while (!open.empty()) {
+    part = open.back();
+    open.pop_back();
+    const auto split = splits.find(text.substr(part.begin, part.length));
+    if (split == splits.end()) {
+      out.push_back(part);
+      continue;
+    }
+    const std::size_t left = split->second;
+    open.push_back({part.begin + left, part.length - left});
+    open.push_back({part.begin, left});
+  }
+}
+
 }  // namespace
 
-std::vector<SentencePieceMerger::Part> SentencePieceMerger::merge(std::string_view text) const {
-  std::vector<Symbol> symbols;
-  symbols.reserve(text.size());
+std::vector<Part> SentencePieceMerger::merge(std::string_view text) const {
+  std::vector<Part> parts;
+  parts.reserve(text.size());
   for (std::size_t begin = 0; begin < text.size();) {
     const std::uint32_t length = utf8::length_of(text[begin]);
-    const auto index = static_cast<std::uint32_t>(symbols.size());
-    symbols.push_back({begin, length, index > 0 ? index - 1 : kNone, index + 1});
+    parts.push_back({begin, length});
     begin += length;
+  }
+  return merge(text, parts);
+}
+
+std::vector<Part> SentencePieceMerger::merge(std::string_view text,
+                                             std::span<const Part> initial) const {
+  std::vector<Symbol> symbols;
+  symbols.reserve(initial.size());
+  for (const Part& part : initial) {
+    const auto index = static_cast<std::uint32_t>(symbols.size());
+    symbols.push_back({part.begin, static_cast<std::uint32_t>(part.length),
+                       index > 0 ? index - 1 : kNone, index + 1, part.whole});
   }
   if (symbols.empty()) return {};
   symbols.back().next = kNone;
 
+  Splits splits;
   std::priority_queue<Candidate> queue;
   const auto consider = [&](std::uint32_t left, std::uint32_t right) {
-    if (left == kNone || right == kNone) return;
+    if (left == kNone || right == kNone || symbols[left].whole || symbols[right].whole) return;
     const std::uint32_t length = symbols[left].length + symbols[right].length;
     if (length > vocabulary_.longest()) return;
-    const TokenId id = vocabulary_.find_id(text.substr(symbols[left].begin, length));
-    if (id >= 0) queue.push({scores_[static_cast<std::size_t>(id)], left, right, length});
+    const std::string_view both = text.substr(symbols[left].begin, length);
+    const TokenId id = vocabulary_.find_id(both);
+    if (id < 0) return;
+    const auto index = static_cast<std::size_t>(id);
+    queue.push({scores_[index], left, right, length});
+    if (!unused_.empty() && unused_[index] != 0) splits[both] = symbols[left].length;
   };
   for (std::uint32_t i = 1; i < symbols.size(); ++i) consider(i - 1, i);
   while (!queue.empty()) {
@@ -67,7 +107,13 @@ std::vector<SentencePieceMerger::Part> SentencePieceMerger::merge(std::string_vi
   }
   std::vector<Part> parts;
   for (const Symbol& symbol : symbols) {
-    if (symbol.length > 0) parts.push_back({symbol.begin, symbol.length});
+    if (symbol.length == 0) continue;
+    const Part part{symbol.begin, symbol.length};
+    if (splits.empty() || symbol.whole) {
+      parts.push_back(part);
+    } else {
+      take_apart(text, splits, part, parts);
+    }
   }
   return parts;
 }

@@ -43,6 +43,10 @@ class Tokenizer {
   // append_bytes() is then only an approximation, and Detokenizer decodes a window of tokens.
   [[nodiscard]] virtual bool decodes_by_token() const { return true; }
 
+  // True when a leading space is dropped from every token until one prints something, not only
+  // from the first.
+  [[nodiscard]] virtual bool drops_all_leading_spaces() const { return false; }
+
   [[nodiscard]] virtual std::size_t vocab_size() const = 0;  // largest id + 1
   // The token as the vocabulary writes it ("Ġthe", "▁the", "<0x0A>"); empty for unknown ids.
   [[nodiscard]] virtual std::string_view token(TokenId id) const = 0;
@@ -65,6 +69,10 @@ class Tokenizer {
 // From tokenizer.json, with the special tokens and flags of tokenizer_config.json and
 // special_tokens_map.json beside it when there. Throws Error naming the file and the entry.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& path);
+
+// From a SentencePiece model (tokenizer.model), with the added tokens and flags of the files beside
+// it. A text begins with BOS unless they say otherwise. Throws Error naming the file and the field.
+[[nodiscard]] std::unique_ptr<Tokenizer> load_sentencepiece(const std::filesystem::path& path);
 
 // Turns a stream of ids into text that is safe to print: a piece never ends inside a character.
 // Amortised O(1) per token.
