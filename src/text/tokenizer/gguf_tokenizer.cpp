@@ -116,6 +116,15 @@ std::vector<TokenId> GgufTokenizer::encode(std::string_view text,
   return ids;
 }
 
+std::size_t GgufTokenizer::trained_size() const {
+  std::size_t size = vocab_size();
+  while (size > 0 && vocabulary_.kinds[size - 1] != Kind::kNormal &&
+         vocabulary_.kinds[size - 1] != Kind::kByte) {
+    --size;
+  }
+  return size;
+}
+
 void GgufTokenizer::append_bytes(TokenId id, bool first, bool skip_special,
                                  std::string& out) const {
   if (!vocabulary_.tokens.contains(id) || (skip_special && is_special(id))) return;

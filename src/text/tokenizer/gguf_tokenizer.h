@@ -22,6 +22,7 @@ class GgufTokenizer : public Tokenizer {
   void append_bytes(TokenId id, bool first, bool skip_special, std::string& out) const final;
 
   [[nodiscard]] std::size_t vocab_size() const final { return vocabulary_.tokens.size(); }
+  [[nodiscard]] std::size_t trained_size() const final;
   [[nodiscard]] std::string_view token(TokenId id) const final {
     return vocabulary_.tokens.text(id);
   }

@@ -268,6 +268,12 @@ std::vector<Encoding> HfTokenizer::encode_batch(const std::vector<Input>& inputs
   return batch;
 }
 
+std::size_t HfTokenizer::trained_size() const {
+  std::size_t size = model_->vocabulary().size();
+  while (size > 0 && added_.find(static_cast<TokenId>(size - 1)) != nullptr) --size;
+  return size;
+}
+
 std::string_view HfTokenizer::token(TokenId id) const {
   if (const AddedToken* added = added_.find(id)) return added->content;
   return model_->vocabulary().text(id);

@@ -71,6 +71,7 @@ class HfTokenizer final : public Tokenizer {
   [[nodiscard]] bool decodes_by_token() const override { return decodes_by_token_; }
 
   [[nodiscard]] std::size_t vocab_size() const override { return vocab_size_; }
+  [[nodiscard]] std::size_t trained_size() const override;
   [[nodiscard]] std::string_view token(TokenId id) const override;
   [[nodiscard]] std::optional<TokenId> find(std::string_view token) const override;
   [[nodiscard]] bool is_special(TokenId id) const override;

@@ -48,6 +48,8 @@ class Tokenizer {
   [[nodiscard]] virtual bool drops_all_leading_spaces() const { return false; }
 
   [[nodiscard]] virtual std::size_t vocab_size() const = 0;  // largest id + 1
+  // The same without tokens that were added behind the vocabulary that the model was trained with.
+  [[nodiscard]] virtual std::size_t trained_size() const { return vocab_size(); }
   // The token as the vocabulary writes it ("Ġthe", "▁the", "<0x0A>"); empty for unknown ids.
   [[nodiscard]] virtual std::string_view token(TokenId id) const = 0;
   [[nodiscard]] virtual std::optional<TokenId> find(std::string_view token) const = 0;
