@@ -144,6 +144,12 @@ PreparedPrompt prepare_chat(const models::LoadedModel& model, const Json& messag
   return prompt;
 }
 
+text::ReasoningStyle reasoning_style(const models::LoadedModel& model,
+                                     const PreparedPrompt& prompt) {
+  return text::reasoning_style(model.chat_template ? model.chat_template->source() : "",
+                               prompt.text);
+}
+
 std::vector<TokenId> prepare_text(const models::LoadedModel& model, std::string_view text) {
   return tokenizer_of(model).encode(text, {.add_special = true, .parse_special = true});
 }

@@ -8,6 +8,7 @@
 
 #include "core/json.h"
 #include "models/loader.h"
+#include "text/reasoning/reasoning_splitter.h"
 
 namespace mistral::engine {
 
@@ -26,6 +27,10 @@ struct PreparedPrompt {
 // kInvalidArgument when `messages` is not such an array; what the template throws, with its line.
 [[nodiscard]] PreparedPrompt prepare_chat(const models::LoadedModel& model, const Json& messages,
                                           const Json& extra = {});
+
+// How the answer to `prompt` marks its reasoning.
+[[nodiscard]] text::ReasoningStyle reasoning_style(const models::LoadedModel& model,
+                                                   const PreparedPrompt& prompt);
 
 // Encodes a text to be continued, with the special tokens that the model's tokenizer adds.
 // Throws Error (kUnsupported) when the model has no tokenizer.

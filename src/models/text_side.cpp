@@ -14,8 +14,13 @@ namespace fs = std::filesystem;
 
 // Tokens that end an answer in the chat formats of common models, when they are special tokens of
 // the vocabulary.
-constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<end_of_turn>", "<|eot_id|>",
-                                          "<|eom_id|>", "<|end|>",       "<|endoftext|>"};
+constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|eom_id|>",
+                                          "<|end|>",    "<|endoftext|>", "<|return|>", "<|call|>"};
+
+// With channels (gpt-oss) <|end|> ends a message, of which an answer has several.
+bool ends_turn(const text::Tokenizer& tokenizer, std::string_view text) {
+  return text != "<|end|>" || !tokenizer.find("<|channel|>") || !tokenizer.find("<|return|>");
+}
 
 void add_end_token(std::vector<TokenId>& ends, std::optional<std::int64_t> id) {
   if (!id || *id < 0 || *id > std::numeric_limits<TokenId>::max()) return;
@@ -173,7 +178,8 @@ void load_end_tokens(const ModelPath& path, const Description& description, Load
     add_end_token(model.end_tokens, model.tokenizer->eos());
     for (const std::string_view text : kTurnEnds) {
       const auto id = model.tokenizer->find(text);
-      if (id && model.tokenizer->is_special(*id)) add_end_token(model.end_tokens, *id);
+      if (id && model.tokenizer->is_special(*id) && ends_turn(*model.tokenizer, text))
+        add_end_token(model.end_tokens, *id);
     }
     for (const auto& [name, text] : model.template_tokens) {
       if (name == "eos_token") add_end_token(model.end_tokens, model.tokenizer->find(text));

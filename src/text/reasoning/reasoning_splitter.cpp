@@ -87,6 +87,27 @@ ReasoningStyle reasoning_style(std::string_view template_source, std::string_vie
   return style;
 }
 
+std::vector<TokenId> reasoning_marks(const Tokenizer& tokenizer) {
+  std::vector<TokenId> ids;
+  const auto add = [&](std::string_view text) {
+    const auto id = tokenizer.find(text);
+    if (id && tokenizer.is_special(*id)) ids.push_back(*id);
+  };
+  for (const Tags& tags : kTags) {
+    add(tags.open);
+    add(tags.close);
+  }
+  add("<|channel>");  // its tag is two tokens
+  if (tokenizer.find(kChannelMark) && tokenizer.find(kMessageMark)) {
+    for (const std::string_view mark :
+         {kStartMark, kChannelMark, kMessageMark, std::string_view("<|constrain|>"),
+          std::string_view("<|end|>")}) {
+      add(mark);
+    }
+  }
+  return ids;
+}
+
 ReasoningSplitter::ReasoningSplitter(ReasoningStyle style) : style_(std::move(style)) {
   if (style_.kind == ReasoningStyle::Kind::kTags) {
     if (style_.inside) state_ = State::kReasoning;

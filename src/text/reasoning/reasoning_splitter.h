@@ -3,6 +3,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "text/tokenizer/tokenizer.h"
 
 namespace mistral::text {
 
@@ -25,6 +28,10 @@ struct ReasoningStyle {
 // reasoning gives <think> tags: models fine-tuned on others' answers use them.
 [[nodiscard]] ReasoningStyle reasoning_style(std::string_view template_source,
                                              std::string_view prompt);
+
+// The special tokens of a vocabulary that mark reasoning: a text that is to be split must show
+// them.
+[[nodiscard]] std::vector<TokenId> reasoning_marks(const Tokenizer& tokenizer);
 
 // The result does not depend on how the text is cut into pieces. White space around the reasoning
 // and between it and the answer is left out. Text without marks is answer from the first letter on;

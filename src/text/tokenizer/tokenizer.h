@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "formats/gguf.h"
@@ -80,8 +81,9 @@ class Tokenizer {
 // Amortised O(1) per token.
 class Detokenizer {
  public:
-  Detokenizer(const Tokenizer& tokenizer, bool skip_special)
-      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  // `shown` are special tokens that are printed even with skip_special.
+  Detokenizer(const Tokenizer& tokenizer, bool skip_special, std::vector<TokenId> shown = {})
+      : tokenizer_(tokenizer), skip_special_(skip_special), shown_(std::move(shown)) {}
 
   // Appends a token and returns the text that became complete, maybe empty. The view is valid
   // until the next call.
@@ -94,6 +96,7 @@ class Detokenizer {
 
   const Tokenizer& tokenizer_;
   bool skip_special_;
+  std::vector<TokenId> shown_;
   bool first_ = true;
   std::string pending_;  // bytes of an incomplete character
   std::string piece_;
