@@ -1,13 +1,12 @@
 #include "text/tokenizer/gguf_tokenizer.h"
 
+#include "text/tokenizer/escaped_space.h"
 #include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
 namespace {
 
 using Kind = GgufVocabulary::Kind;
-
-constexpr std::string_view kEscapedSpace = "\xE2\x96\x81";  // U+2581
 
 // " ." " ?" " !" " ," lose the space; " ' " loses both; " 's" " 'm" " 're" " 've" lose theirs.
 std::string clean_up_spaces(std::string_view text) {

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
 
 #include "core/error.h"
 #include "core/log.h"
 #include "core/mapped_file.h"
 #include "text/tokenizer/charsmap.h"
+#include "text/tokenizer/escaped_space.h"
 #include "text/tokenizer/gguf_tokenizer.h"
 #include "text/tokenizer/prefix_trie.h"
 #include "text/tokenizer/sentencepiece_merger.h"
@@ -20,7 +22,6 @@ namespace {
 
 using Kind = GgufVocabulary::Kind;
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
 constexpr float kUnknownPenalty = 10.0F;
 // Added ids may leave gaps, but a file must not make us allocate far more than it holds.
 constexpr TokenId kFreeIds = 1'000'000;
@@ -135,7 +136,9 @@ class SentencePieceTokenizer final : public GgufTokenizer {
       any_unused = any_unused || piece.kind == Kind::kUnused;
     }
     if (!any_unused) unused_.clear();
+    has_user_defined_ = !user_defined.empty();
     user_defined_ = PrefixTrie(std::move(user_defined));
+    merger_.emplace(pieces_, scores_, unused_);
     if (type_ == SentencePieceModel::Type::kUnigram) unigram_ = FloatUnigram(model);
     for (unsigned byte = 0; byte < 256; ++byte) {
       bytes_[byte] = reserved_.find_id(byte_token_text(static_cast<std::uint8_t>(byte)));
@@ -168,7 +171,7 @@ class SentencePieceTokenizer final : public GgufTokenizer {
 
   [[nodiscard]] std::string normalize(std::string_view text, bool add_prefix) const {
     std::string out;
-    const std::string_view space = escape_whitespaces_ ? kSpace : " ";
+    const std::string_view space = escape_whitespaces_ ? kEscapedSpace : " ";
     if (remove_extra_whitespaces_) {
       while (!text.empty()) {
         const Charsmap::Match match = normalize_prefix(text);
@@ -210,19 +213,23 @@ class SentencePieceTokenizer final : public GgufTokenizer {
     return id < 0 ? unk_ : id;
   }
 
-  [[nodiscard]] std::vector<Segment> merge(std::string_view text) const {
-    std::vector<SentencePieceMerger::Part> characters;
-    characters.reserve(text.size());
+  [[nodiscard]] std::vector<SentencePieceMerger::Part> merged_parts(std::string_view text) const {
+    if (!has_user_defined_) return merger_->merge(text);
+    std::vector<SentencePieceMerger::Part> parts;
+    parts.reserve(text.size());
     for (std::size_t begin = 0; begin < text.size();) {
       std::size_t length = user_defined_length(text.substr(begin));
       const bool whole = length > 0;
       if (!whole) length = utf8::length_of(text[begin]);
-      characters.push_back({begin, length, whole});
+      parts.push_back({begin, length, whole});
       begin += length;
     }
+    return merger_->merge(text, parts);
+  }
+
+  [[nodiscard]] std::vector<Segment> merge(std::string_view text) const {
     std::vector<Segment> segments;
-    for (const SentencePieceMerger::Part& part :
-         SentencePieceMerger(pieces_, scores_, unused_).merge(text, characters)) {
+    for (const SentencePieceMerger::Part& part : merged_parts(text)) {
       segments.push_back(
           {part.begin, part.begin + part.length, id_of(text.substr(part.begin, part.length))});
     }
@@ -266,6 +273,8 @@ class SentencePieceTokenizer final : public GgufTokenizer {
   Vocabulary reserved_;  // the other pieces: control, unknown, byte
   std::vector<float> scores_;
   std::vector<std::uint8_t> unused_;  // empty when there are none
+  std::optional<SentencePieceMerger> merger_;
+  bool has_user_defined_ = false;
   std::array<TokenId, 256> bytes_{};
 };
 

@@ -19,7 +19,11 @@ Vocabulary build_vocabulary(const ModelLists& lists) {
     }
     return vocabulary;
   }
-  for (const ModelLists::Entry& entry : lists.vocabulary) {
+  constexpr std::size_t kAhead = 16;
+  for (std::size_t i = 0; i < lists.vocabulary.size(); ++i) {
+    const ModelLists::Entry& entry = lists.vocabulary[i];
+    if (i + kAhead < lists.vocabulary.size())
+      vocabulary.prefetch(lists.vocabulary[i + kAhead].text);
     if (entry.id < 0 || static_cast<std::uint64_t>(entry.id) > limit) {
       throw make_error(ErrorKind::kInvalidFile,
                        "model.vocab: the id {} of \"{}\" is out of range for {} tokens", entry.id,
