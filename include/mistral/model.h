@@ -65,8 +65,17 @@ struct Chunk {
 // caller and cancels the request.
 using ChunkCallback = std::function<bool(const Chunk&)>;
 
+// What a chat template is told besides the messages, as JSON.
+struct ChatOptions {
+  std::string tools;      // a list of tools as in the OpenAI API; empty: none
+  std::string variables;  // an object, for example {"enable_thinking": false}; empty: none
+};
+
 struct Response {
-  std::string text;
+  std::string text;  // all that was generated
+  // Of chats: `text` split into what the model thought and what it answers.
+  std::string reasoning;
+  std::string content;
   std::vector<TokenId> tokens;
   FinishReason finish_reason = FinishReason::kStop;
   std::string error;  // when finish_reason is kError
@@ -87,7 +96,7 @@ class Model {
   // Renders the messages with the model's chat template and answers. A model without a template
   // refuses; use complete().
   Response chat(const std::vector<Message>& messages, const SamplingParams& sampling = {},
-                const ChunkCallback& on_chunk = nullptr);
+                const ChunkCallback& on_chunk = nullptr, const ChatOptions& options = {});
   // Continues a text.
   Response complete(std::string_view prompt, const SamplingParams& sampling = {},
                     const ChunkCallback& on_chunk = nullptr);

@@ -14,10 +14,14 @@ namespace {
 
 constexpr int kPollMilliseconds = 50;
 
+constexpr std::string_view kDim = "\x1b[2m";
+constexpr std::string_view kNormal = "\x1b[0m";
+
 class TextPrinter {
  public:
-  void operator()(std::string_view text) const {
+  void answer(std::string_view text) {
     if (text.empty()) return;
+    end_reasoning();
     if (terminal_) {
       print(without_controls(text));
     } else {
@@ -25,9 +29,55 @@ class TextPrinter {
     }
     flush_output();
   }
+  void reasoning(std::string_view text) {
+    if (text.empty()) return;
+    if (terminal_) {
+      print(std::string(kDim) + without_controls(text) + std::string(kNormal));
+      flush_output();
+    } else {
+      print_error(text);
+    }
+    in_reasoning_ = true;
+  }
+  void end_reasoning() {
+    if (!std::exchange(in_reasoning_, false)) return;
+    if (terminal_) {
+      print("\n\n");
+    } else {
+      print_error("\n");
+    }
+  }
 
  private:
   bool terminal_ = output_is_terminal();
+  bool in_reasoning_ = false;
+};
+
+// Parts the text of an answer, shows the parts and keeps them.
+class Receiver {
+ public:
+  Receiver(Answer& answer, const std::optional<text::ReasoningStyle>& style) : answer_(answer) {
+    if (style) splitter_.emplace(*style);
+  }
+  void push(const std::string& text) {
+    keep(splitter_ ? splitter_->push(text) : text::ReasoningSplitter::Parts{{}, text});
+  }
+  void finish() {
+    if (splitter_) keep(splitter_->finish());
+    show_.end_reasoning();
+  }
+
+ private:
+  void keep(const text::ReasoningSplitter::Parts& parts) {
+    answer_.reasoning += parts.reasoning;
+    answer_.text += parts.content;
+    show_.reasoning(parts.reasoning);
+    show_.answer(parts.content);
+  }
+
+  Answer& answer_;
+  std::optional<text::ReasoningSplitter> splitter_;
+  TextPrinter show_;
 };
 
 std::string rate(std::int64_t tokens, double seconds) {
@@ -37,10 +87,11 @@ std::string rate(std::int64_t tokens, double seconds) {
 
 }  // namespace
 
-Answer stream_answer(engine::Engine& engine, engine::Request request) {
+Answer stream_answer(engine::Engine& engine, engine::Request request,
+                     const std::optional<text::ReasoningStyle>& style) {
   const InterruptScope interrupt;
-  const TextPrinter show;
   Answer answer;
+  Receiver receiver(answer, style);
   engine::RequestHandle handle = engine.submit(std::move(request));
   bool cancelled = false;
   while (true) {
@@ -51,13 +102,12 @@ Answer stream_answer(engine::Engine& engine, engine::Request request) {
     std::optional<engine::Event> event = handle.next_for(kPollMilliseconds);
     if (!event) continue;
     if (auto* token = std::get_if<engine::TokenEvent>(&*event)) {
-      answer.text += token->text;
-      show(token->text);
+      receiver.push(token->text);
       continue;
     }
     answer.finish = std::move(std::get<engine::FinishEvent>(*event));
-    answer.text += answer.finish.text;
-    show(answer.finish.text);
+    receiver.push(answer.finish.text);
+    receiver.finish();
     if (answer.finish.reason == FinishReason::kError) {
       throw make_error(ErrorKind::kInternal, "the model failed: {}", answer.finish.error);
     }

@@ -31,6 +31,11 @@ void Conversation::add(const char* role, std::string text) {
   messages_.push_back(std::move(message));
 }
 
+void Conversation::add_assistant(std::string text, std::string reasoning) {
+  add("assistant", std::move(text));
+  if (!reasoning.empty()) messages_.back()["reasoning_content"] = std::move(reasoning);
+}
+
 std::optional<std::string> LineJoiner::push(std::string_view line) {
   if (!open() && line.starts_with(kFence)) {
     block_ = true;

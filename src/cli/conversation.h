@@ -17,7 +17,8 @@ class Conversation {
   [[nodiscard]] const std::string& system() const { return system_; }
   void clear() { messages_ = Json::array(); }  // the system prompt stays
   void add_user(std::string text) { add("user", std::move(text)); }
-  void add_assistant(std::string text) { add("assistant", std::move(text)); }
+  // Templates take `reasoning` from the field reasoning_content, where they want it at all.
+  void add_assistant(std::string text, std::string reasoning = "");
   void drop_last() { messages_.erase(messages_.size() - 1); }
 
   // The messages as a chat template takes them, the system prompt first.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/chat_options.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/options.h"
@@ -87,6 +88,8 @@ class EvalCommand final : public Command {
                  "print one JSON line: perplexity over the second halves of full windows of --ctx "
                  "tokens (default 512), and the number of tokens scored")
         ->group(output);
+    source_.add_options(app);
+    chat_options_.add_options(app);
     runtime_.add_options(app);
     add_context_option(app, context_,
                        "longest sequence (default: the model's); with --perplexity the window");
@@ -107,7 +110,7 @@ class EvalCommand final : public Command {
     engine_options.max_queued =
         std::max(engine_options.max_queued, static_cast<std::int32_t>(input.lists.size()));
     const Document document = read_document();
-    Session session(path, runtime_, context_, engine_options);
+    Session session(path, runtime_, context_, engine_options, text_options());
     if (tokens_.empty()) input.lists.push_back(tokenize(session, document));
     write_results(evaluate(session, std::move(input.lists)), input.is_list, session.vocab_size());
     return 0;
@@ -127,13 +130,23 @@ class EvalCommand final : public Command {
     if (perplexity_ && (!logits_.empty() || greedy_ > 0)) {
       throw UsageError("--perplexity does not go with --logits and --greedy");
     }
+    if (chat_.empty() && chat_options_.given()) {
+      throw UsageError("options of the chat template need --chat");
+    }
     if (perplexity_ && !chat_.empty()) throw UsageError("--perplexity needs --text or --tokens");
+  }
+
+  [[nodiscard]] models::TextOptions text_options() const {
+    return source_.resolve(selector_.tokenizer_folder());
   }
 
   [[nodiscard]] Document read_document() const {
     Document document;
     if (!text_.empty()) document.text = read_text(text_);
-    if (!chat_.empty()) document.chat = read_chat(chat_);
+    if (!chat_.empty()) {
+      document.chat = read_chat(chat_);
+      chat_options_.apply(document.chat.extra);
+    }
     return document;
   }
 
@@ -153,7 +166,7 @@ class EvalCommand final : public Command {
       throw make_error(ErrorKind::kInvalidArgument, "--perplexity takes one list of tokens");
     }
     const Document document = read_document();
-    Session session(path, runtime_, 0, runtime_.engine_options());
+    Session session(path, runtime_, 0, runtime_.engine_options(), text_options());
     const std::vector<TokenId> tokens =
         tokens_.empty() ? tokenize(session, document) : std::move(input.lists.front());
     const Perplexity result =
@@ -240,6 +253,8 @@ class EvalCommand final : public Command {
   }
 
   ModelSelector selector_;
+  TextSourceOptions source_;
+  ChatOptions chat_options_;
   RuntimeOptions runtime_;
   std::string tokens_;
   std::string text_;

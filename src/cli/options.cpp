@@ -80,7 +80,10 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->group(kModelGroup);
-  app.add_option("-t,--tok-model-id", tokenizer_model_)->group("");
+  app.add_option("-t,--tok-model-id", tokenizer_model_,
+                 "a folder whose tokenizer and chat template are used")
+      ->type_name("PATH")
+      ->group(kModelGroup);
 }
 
 std::string ModelSelector::kind() const {
@@ -109,11 +112,6 @@ models::ModelPath ModelSelector::locate() const {
   (void)rest();
   const std::string kind = this->kind();
   if (!given()) throw UsageError("which model? -m is required");
-  if (!tokenizer_model_.empty()) {
-    throw make_error(ErrorKind::kUnsupported,
-                     "--tok-model-id: the tokenizer is read from the model itself; another one "
-                     "cannot be given");
-  }
   if (!files_.empty()) {
     if (kind == kPlain) throw UsageError("-f names a GGUF file; it does not go with 'plain'");
     const std::string folder = model_.empty() ? "." : model_;

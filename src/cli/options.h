@@ -28,6 +28,8 @@ class ModelSelector {
   // none.
   [[nodiscard]] std::vector<std::string> rest() const;
   [[nodiscard]] bool given() const { return !model_.empty() || !files_.empty(); }
+  // -t: the folder whose tokenizer and template are used; empty: the model's own.
+  [[nodiscard]] const std::string& tokenizer_folder() const { return tokenizer_model_; }
 
   // Throws UsageError when options contradict each other, Error when there is no model.
   [[nodiscard]] models::ModelPath locate() const;

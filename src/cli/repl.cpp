@@ -103,22 +103,27 @@ class Repl {
     print_error(text.empty() ? "The system prompt is removed.\n" : "The system prompt is set.\n");
   }
 
-  std::vector<TokenId> prepare(const std::string& message) {
+  std::vector<TokenId> prepare(const std::string& message,
+                               std::optional<text::ReasoningStyle>& style) {
     if (!options_.use_template) return engine::prepare_text(session_.model(), message);
-    return engine::prepare_chat(session_.model(), conversation_.messages()).ids;
+    engine::PreparedPrompt prompt =
+        engine::prepare_chat(session_.model(), conversation_.messages(), options_.variables);
+    style = engine::reasoning_style(session_.model(), prompt);
+    return std::move(prompt.ids);
   }
 
   void answer(const std::string& message) {
     conversation_.add_user(message);
     try {
       engine::Request request;
-      request.prompt = prepare(message);
+      std::optional<text::ReasoningStyle> style;
+      request.prompt = prepare(message, style);
       request.sampling = options_.sampling;
-      Answer answer = stream_answer(session_.engine(), std::move(request));
+      Answer answer = stream_answer(session_.engine(), std::move(request), style);
       print("\n");
       flush_output();
       report(answer);
-      conversation_.add_assistant(std::move(answer.text));
+      conversation_.add_assistant(std::move(answer.text), std::move(answer.reasoning));
     } catch (const Error& error) {
       // A closed standard output comes back with the next write; then there is no use in going on.
       conversation_.drop_last();

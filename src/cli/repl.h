@@ -4,12 +4,14 @@
 #include <string>
 
 #include "cli/session.h"
+#include "core/json.h"
 
 namespace mistral::cli {
 
 struct ReplOptions {
   std::string system;
   bool use_template = true;  // false: every input is a text to continue, nothing is remembered
+  Json variables = Json::object();  // further ones of the template
   SamplingParams sampling;
 };
 

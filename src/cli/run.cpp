@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/answer.h"
+#include "cli/chat_options.h"
 #include "cli/command.h"
 #include "cli/conversation.h"
 #include "cli/input.h"
@@ -32,6 +33,8 @@ class RunCommand final : public Command {
         ->type_name("TEXT");
     app.add_option("--system", system_, "system prompt")->type_name("TEXT");
     app.add_flag("--raw", raw_, "continue the text as it stands, without the chat template");
+    source_.add_options(app);
+    chat_options_.add_options(app);
     sampling_.add_options(app);
     runtime_.add_options(app);
     add_context_option(app, context_, "longest conversation (default: the model's)");
@@ -49,18 +52,27 @@ class RunCommand final : public Command {
     if (prompt && prompt->empty()) {
       throw make_error(ErrorKind::kInvalidArgument, "the prompt is empty");
     }
-    Session session(path, runtime_, context_, runtime_.engine_options());
+    Json variables = Json::object();
+    chat_options_.apply(variables);
+    Session session(path, runtime_, context_, runtime_.engine_options(),
+                    source_.resolve(selector_.tokenizer_folder()));
     (void)session.tokenizer();
     const bool use_template = decide_template(session.model());
     const SamplingParams sampling = sampling_.resolve(session.model().default_sampling);
-    if (prompt) return answer_once(session, *prompt, use_template, sampling);
-    return run_repl(session, {valid_utf8(system_), use_template, sampling});
+    if (prompt) return answer_once(session, *prompt, use_template, variables, sampling);
+    return run_repl(session, {.system = valid_utf8(system_),
+                              .use_template = use_template,
+                              .variables = std::move(variables),
+                              .sampling = sampling});
   }
 
  private:
   [[nodiscard]] bool decide_template(const models::LoadedModel& model) const {
     if (raw_) {
       if (!system_.empty()) throw UsageError("--system does not go with --raw");
+      if (chat_options_.given() || source_.names_template()) {
+        throw UsageError("options of the chat template do not go with --raw");
+      }
       return false;
     }
     if (model.chat_template) return true;
@@ -71,24 +83,33 @@ class RunCommand final : public Command {
     if (!system_.empty()) {
       throw make_error(ErrorKind::kInvalidArgument,
                        "--system: the model has no chat template, so there is no place for a "
-                       "system prompt");
+                       "system prompt (--chat-template gives it one)");
+    }
+    if (chat_options_.given()) {
+      throw make_error(ErrorKind::kInvalidArgument,
+                       "the model has no chat template, so there is no place for tools and other "
+                       "variables of one (--chat-template gives it one)");
     }
     return false;
   }
 
   [[nodiscard]] int answer_once(Session& session, const std::string& prompt, bool use_template,
-                                const SamplingParams& sampling) const {
+                                const Json& variables, const SamplingParams& sampling) const {
     engine::Request request;
+    std::optional<text::ReasoningStyle> style;
     if (use_template) {
       Conversation conversation;
       conversation.set_system(valid_utf8(system_));
       conversation.add_user(prompt);
-      request.prompt = engine::prepare_chat(session.model(), conversation.messages()).ids;
+      engine::PreparedPrompt prepared =
+          engine::prepare_chat(session.model(), conversation.messages(), variables);
+      style = engine::reasoning_style(session.model(), prepared);
+      request.prompt = std::move(prepared.ids);
     } else {
       request.prompt = engine::prepare_text(session.model(), prompt);
     }
     request.sampling = sampling;
-    const Answer answer = stream_answer(session.engine(), std::move(request));
+    const Answer answer = stream_answer(session.engine(), std::move(request), style);
     print("\n");
     flush_output();
     print_error(describe_speed(answer.finish.usage) + "\n");
@@ -96,6 +117,8 @@ class RunCommand final : public Command {
   }
 
   ModelSelector selector_;
+  TextSourceOptions source_;
+  ChatOptions chat_options_;
   RuntimeOptions runtime_;
   SamplingOptions sampling_;
   std::optional<std::string> prompt_;

@@ -17,18 +17,21 @@ models::LoadedModel load_with_progress(const models::ModelPath& path, models::Lo
   return models::load(path, options, pool);
 }
 
-models::LoadOptions with_context(models::LoadOptions options, std::int64_t context_length) {
+models::LoadOptions complete(models::LoadOptions options, std::int64_t context_length,
+                             const models::TextOptions& text) {
   options.context_length = context_length;
+  options.text = text;
   return options;
 }
 
 }  // namespace
 
 Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
-                 std::int64_t context_length, engine::EngineOptions engine_options)
+                 std::int64_t context_length, engine::EngineOptions engine_options,
+                 const models::TextOptions& text)
     : pool_(runtime.threads()),
       loaded_(
-          load_with_progress(path, with_context(runtime.load_options(), context_length), pool_)) {
+          load_with_progress(path, complete(runtime.load_options(), context_length, text), pool_)) {
   engine_ = std::make_unique<engine::Engine>(*loaded_.model, loaded_.tokenizer.get(),
                                              loaded_.end_tokens, engine_options);
   log::info("model {} ({}), {} threads, context {}", loaded_.name, loaded_.architecture,

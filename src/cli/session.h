@@ -14,7 +14,7 @@ class Session {
  public:
   // Loads with a progress bar on a terminal. `context_length` 0: the model's own. Throws Error.
   Session(const models::ModelPath& path, const RuntimeOptions& runtime, std::int64_t context_length,
-          engine::EngineOptions engine_options);
+          engine::EngineOptions engine_options, const models::TextOptions& text = {});
 
   [[nodiscard]] const models::LoadedModel& model() const { return loaded_; }
   [[nodiscard]] engine::Engine& engine() { return *engine_; }

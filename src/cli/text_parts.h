@@ -6,6 +6,7 @@
 namespace mistral::cli {
 
 // As models::load(), with `model` left null. Throws Error; the tokenizer is not null.
-[[nodiscard]] models::LoadedModel load_text_parts(const models::ModelPath& path);
+[[nodiscard]] models::LoadedModel load_text_parts(const models::ModelPath& path,
+                                                  const models::TextOptions& options = {});
 
 }  // namespace mistral::cli

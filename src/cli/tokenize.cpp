@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/chat_options.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "cli/options.h"
@@ -30,6 +31,8 @@ class TokenizeCommand final : public Command {
     app.add_flag("--json", json_,
                  "print JSON: ids, pieces (as the vocabulary writes them), text "
                  "(decoded; with --chat the rendered prompt)");
+    source_.add_options(app);
+    chat_options_.add_options(app);
   }
 
   int execute() override {
@@ -39,6 +42,7 @@ class TokenizeCommand final : public Command {
     if (inputs > 1) throw UsageError("expected one of TEXT, --prompt, --text and --chat");
     const models::ModelPath path = selector_.locate();
     if (!chat_.empty()) return show_chat(path);
+    if (chat_options_.given()) throw UsageError("options of the chat template need --chat");
 
     std::string text;
     if (prompt_) {
@@ -48,7 +52,7 @@ class TokenizeCommand final : public Command {
     } else {
       text = read_text(text_.empty() ? "-" : text_);
     }
-    const models::LoadedModel model = load_text_parts(path);
+    const models::LoadedModel model = load_text_parts(path, text_options());
     const std::vector<TokenId> ids = no_special_
                                          ? model.tokenizer->encode(text, {.add_special = false})
                                          : engine::prepare_text(model, text);
@@ -62,8 +66,9 @@ class TokenizeCommand final : public Command {
 
  private:
   int show_chat(const models::ModelPath& path) const {
-    const ChatInput chat = read_chat(chat_);
-    const models::LoadedModel model = load_text_parts(path);
+    ChatInput chat = read_chat(chat_);
+    chat_options_.apply(chat.extra);
+    const models::LoadedModel model = load_text_parts(path, text_options());
     const engine::PreparedPrompt prompt = engine::prepare_chat(model, chat.messages, chat.extra);
     if (json_) {
       show_json(*model.tokenizer, prompt.ids, prompt.text);
@@ -71,6 +76,10 @@ class TokenizeCommand final : public Command {
       print(output_is_terminal() ? without_controls(prompt.text) + "\n" : prompt.text);
     }
     return 0;
+  }
+
+  [[nodiscard]] models::TextOptions text_options() const {
+    return source_.resolve(selector_.tokenizer_folder());
   }
 
   static void show_json(const text::Tokenizer& tokenizer, const std::vector<TokenId>& ids,
@@ -84,6 +93,8 @@ class TokenizeCommand final : public Command {
   }
 
   ModelSelector selector_;
+  TextSourceOptions source_;
+  ChatOptions chat_options_;
   std::optional<std::string> prompt_;
   std::string text_;
   std::string chat_;

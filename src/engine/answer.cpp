@@ -5,6 +5,8 @@
 #include <random>
 #include <utility>
 
+#include "text/reasoning/reasoning_splitter.h"
+
 namespace mistral::engine {
 namespace {
 
@@ -44,7 +46,9 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
   tokens = std::move(request.prompt);
   prompt_length = length();
   wants_prompt_logits = static_cast<bool>(on_prompt_logits);
-  if (tokenizer != nullptr) detokenizer_.emplace(*tokenizer, /*skip_special=*/true);
+  if (tokenizer != nullptr) {
+    detokenizer_.emplace(*tokenizer, /*skip_special=*/true, text::reasoning_marks(*tokenizer));
+  }
   usage_.prompt_tokens = prompt_length;
 }
 

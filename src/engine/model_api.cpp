@@ -98,6 +98,21 @@ Json json_of(const std::vector<Message>& messages) {
   return list;
 }
 
+Json variables_of(const ChatOptions& options) {
+  const auto parse = [](const std::string& text, const char* name, bool list) {
+    Json json = Json::parse(text, nullptr, false);
+    if (json.is_discarded() || (list ? !json.is_array() : !json.is_object())) {
+      throw make_error(ErrorKind::kInvalidArgument, "{}: expected a JSON {}", name,
+                       list ? "list" : "object");
+    }
+    return json;
+  };
+  Json variables = Json::object();
+  if (!options.variables.empty()) variables = parse(options.variables, "variables", false);
+  if (!options.tools.empty()) variables["tools"] = parse(options.tools, "tools", true);
+  return variables;
+}
+
 }  // namespace
 
 const char* to_string(FinishReason reason) {
@@ -193,10 +208,17 @@ const SamplingParams& Model::default_sampling() const {
 }
 
 Response Model::chat(const std::vector<Message>& messages, const SamplingParams& sampling,
-                     const ChunkCallback& on_chunk) {
+                     const ChunkCallback& on_chunk, const ChatOptions& options) {
   return translate([&] {
-    engine::PreparedPrompt prompt = engine::prepare_chat(impl_->loaded, json_of(messages));
-    return impl_->answer(std::move(prompt.ids), sampling, on_chunk);
+    engine::PreparedPrompt prompt =
+        engine::prepare_chat(impl_->loaded, json_of(messages), variables_of(options));
+    text::ReasoningSplitter splitter(engine::reasoning_style(impl_->loaded, prompt));
+    Response response = impl_->answer(std::move(prompt.ids), sampling, on_chunk);
+    const auto parts = splitter.push(response.text);
+    const auto rest = splitter.finish();
+    response.reasoning = parts.reasoning + rest.reasoning;
+    response.content = parts.content + rest.content;
+    return response;
   });
 }
 

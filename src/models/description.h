@@ -24,8 +24,10 @@ struct Description {
 [[nodiscard]] Description describe(const ModelPath& path);
 
 // Tokenizer, chat template, end tokens and recommended sampling, into `model`. What is missing or
-// broken leaves a reason in the *_problem members and does not fail.
-void load_text_side(const ModelPath& path, const Description& description, LoadedModel& model);
+// broken in the model leaves a reason in the *_problem members and does not fail; what `options`
+// name must be there and be right. Throws Error.
+void load_text_side(const ModelPath& path, const Description& description, LoadedModel& model,
+                    const TextOptions& options = {});
 
 // Number of weights.
 [[nodiscard]] std::int64_t parameter_count(const formats::WeightSource& weights);

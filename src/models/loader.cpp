@@ -103,7 +103,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
   nn::DecoderWeights weights = nn::load_weights(description.spec, loader);
-  load_text_side(path, description, model);
+  load_text_side(path, description, model, options.text);
 
   nn::DecoderOptions decoder;
   decoder.context_length = static_cast<std::int32_t>(context);

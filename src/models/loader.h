@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/progress.h"
@@ -35,7 +36,16 @@ struct ModelPath {
                                     const std::vector<std::string>& filenames);
 [[nodiscard]] ModelPath locate_plain(const std::filesystem::path& folder);
 
+// Tokenizer and chat template other than the model's own; what is empty is looked for in the model.
+struct TextOptions {
+  std::string chat_template;               // a known format's name, a file, or the template itself
+  std::filesystem::path jinja_file;        // goes before chat_template
+  std::filesystem::path tokenizer_json;    // or a SentencePiece model (*.model)
+  std::filesystem::path tokenizer_folder;  // of tokenizer.json, tokenizer_config.json, …
+};
+
 struct LoadOptions {
+  TextOptions text;
   ComputeDType dtype = ComputeDType::kAuto;
   std::int64_t context_length = 0;   // 0: the model's own
   std::int64_t kv_cache_tokens = 0;  // 0: kv_cache_bytes
@@ -56,9 +66,13 @@ struct LoadedModel {
   std::unique_ptr<text::Tokenizer> tokenizer;       // null when the folder has none
   std::string tokenizer_problem;                    // why it is null
   std::optional<text::ChatTemplate> chat_template;  // none: the model completes text only
-  std::string chat_template_problem;                // why a template that is there is not usable
-  std::vector<TokenId> end_tokens;                  // all that end an answer
-  SamplingParams default_sampling;                  // generation_config.json; unset fields: none
+  std::optional<text::ChatTemplate> tool_template;  // for chats with tools, when it is another one
+  // Special tokens that came with the template (bos_token, eos_token, …): the tokenizer's
+  // otherwise.
+  std::vector<std::pair<std::string, std::string>> template_tokens;
+  std::string chat_template_problem;  // why a template that is there is not usable
+  std::vector<TokenId> end_tokens;    // all that end an answer
+  SamplingParams default_sampling;    // generation_config.json; unset fields: none
 };
 
 // Loads weights on all threads of `pool`, which the model keeps using and which must outlive it.

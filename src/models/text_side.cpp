@@ -1,13 +1,11 @@
 // What turns a decoder into a model that one can talk to: tokenizer, chat template, end tokens,
 // recommended sampling.
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/mapped_file.h"
 #include "models/description.h"
+#include "text/chat_template/template_source.h"
 
 namespace mistral::models {
 namespace {
@@ -16,8 +14,13 @@ namespace fs = std::filesystem;
 
 // Tokens that end an answer in the chat formats of common models, when they are special tokens of
 // the vocabulary.
-constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<end_of_turn>", "<|eot_id|>",
-                                          "<|eom_id|>", "<|end|>",       "<|endoftext|>"};
+constexpr std::string_view kTurnEnds[] = {"<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|eom_id|>",
+                                          "<|end|>",    "<|endoftext|>", "<|return|>", "<|call|>"};
+
+// With channels (gpt-oss) <|end|> ends a message, of which an answer has several.
+bool ends_turn(const text::Tokenizer& tokenizer, std::string_view text) {
+  return text != "<|end|>" || !tokenizer.find("<|channel|>") || !tokenizer.find("<|return|>");
+}
 
 void add_end_token(std::vector<TokenId>& ends, std::optional<std::int64_t> id) {
   if (!id || *id < 0 || *id > std::numeric_limits<TokenId>::max()) return;
@@ -25,62 +28,148 @@ void add_end_token(std::vector<TokenId>& ends, std::optional<std::int64_t> id) {
   if (std::find(ends.begin(), ends.end(), token) == ends.end()) ends.push_back(token);
 }
 
-std::string read_text(const fs::path& file) {
-  const MappedFile mapped(file);
-  const auto bytes = mapped.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-// The template of a folder: chat_template.jinja, chat_template.json, or tokenizer_config.json (a
-// text, or a list of named ones of which "default" counts).
-std::optional<std::string> folder_template(const fs::path& folder) {
-  if (const fs::path file = folder / "chat_template.jinja"; fs::exists(file))
-    return read_text(file);
-  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    if (!fs::exists(folder / name)) continue;
-    const Config config = Config::read(folder / name);
-    if (const auto list = config.named_strings("chat_template", "name", "template")) {
-      for (const auto& [key, text] : *list) {
-        if (key == "default") return text;
-      }
-      if (!list->empty()) return list->front().second;
-      continue;
-    }
-    if (const auto text = config.string("chat_template")) return text;
+// The tokenizer files of a folder, the first that is there.
+std::unique_ptr<text::Tokenizer> folder_tokenizer(const fs::path& folder) {
+  std::error_code ignored;
+  if (const fs::path file = folder / "tokenizer.json"; fs::exists(file, ignored)) {
+    return text::load_tokenizer_json(file);
   }
-  return std::nullopt;
+  for (const char* name : {"tokenizer.model", "spiece.model"}) {
+    if (fs::exists(folder / name, ignored)) return text::load_sentencepiece(folder / name);
+  }
+  return nullptr;
 }
 
-void load_template(const ModelPath& path, const Description& description, LoadedModel& model) {
-  try {
-    std::optional<std::string> source;
-    if (description.gguf) {
-      if (const auto text = description.gguf->metadata().string("tokenizer.chat_template")) {
-        source = std::string(*text);
-      }
-    } else {
-      source = folder_template(path.folder);
+// The tokenizer that the options name; null when they name none, or a folder without one for a
+// GGUF model, which has its own.
+std::unique_ptr<text::Tokenizer> chosen_tokenizer(const TextOptions& options, bool gguf) {
+  if (!options.tokenizer_json.empty()) {
+    if (options.tokenizer_json.extension() == ".model") {
+      return text::load_sentencepiece(options.tokenizer_json);
     }
-    if (source) model.chat_template = text::ChatTemplate::compile(*source);
-  } catch (const Error& error) {
-    model.chat_template_problem = fmt::format("the chat template cannot be used: {}", error.what());
-    log::warn("{}", model.chat_template_problem);
+    return text::load_tokenizer_json(options.tokenizer_json);
+  }
+  if (options.tokenizer_folder.empty()) return nullptr;
+  if (auto tokenizer = folder_tokenizer(options.tokenizer_folder)) return tokenizer;
+  if (!gguf) {
+    throw make_error(ErrorKind::kNotFound, "{}: neither tokenizer.json nor tokenizer.model there",
+                     options.tokenizer_folder.string());
+  }
+  log::warn("{}: no tokenizer there; the GGUF file's own is used",
+            options.tokenizer_folder.string());
+  return nullptr;
+}
+
+// Rows of the embedding that have no token are padding. Tokens that have no row are worse: the
+// model never learned them.
+void check_vocabulary(const text::Tokenizer& tokenizer, std::int64_t rows) {
+  const auto out_of_range = [&](std::size_t size) -> std::optional<TokenId> {
+    for (auto id = static_cast<std::size_t>(rows); id < size; ++id) {
+      const auto token = static_cast<TokenId>(id);
+      if (!tokenizer.token(token).empty()) return token;
+    }
+    return std::nullopt;
+  };
+  if (rows <= 0) return;
+  if (const auto id = out_of_range(tokenizer.trained_size())) {
+    throw make_error(ErrorKind::kInvalidFile,
+                     "the vocabulary has {} tokens, but the embedding only {} rows: there is none "
+                     "for token {} \"{}\"",
+                     tokenizer.trained_size(), rows, *id, tokenizer.token(*id));
+  }
+  if (const auto id = out_of_range(tokenizer.vocab_size())) {
+    log::warn("the embedding has {} rows: there is none for the added token {} \"{}\"", rows, *id,
+              tokenizer.token(*id));
+  }
+  if (tokenizer.vocab_size() < static_cast<std::size_t>(rows) / 2) {
+    log::warn("the vocabulary has only {} tokens for the {} rows of the embedding",
+              tokenizer.vocab_size(), rows);
   }
 }
 
-void load_tokenizer(const ModelPath& path, const Description& description, LoadedModel& model) {
+void load_tokenizer(const ModelPath& path, const Description& description,
+                    const TextOptions& options, LoadedModel& model) {
+  const bool chosen = !options.tokenizer_json.empty() || !options.tokenizer_folder.empty();
+  std::string source = path.folder.string();
   try {
-    if (description.gguf) {
+    model.tokenizer = chosen_tokenizer(options, description.gguf != nullptr);
+    if (model.tokenizer) {
+      source = options.tokenizer_json.empty() ? options.tokenizer_folder.string()
+                                              : options.tokenizer_json.string();
+    } else if (description.gguf) {
+      source = path.files.front().string();
       model.tokenizer = text::load_gguf_tokenizer(description.gguf->metadata());
-    } else if (const fs::path file = path.folder / "tokenizer.json"; fs::exists(file)) {
-      model.tokenizer = text::load_tokenizer_json(file);
     } else {
-      model.tokenizer_problem =
-          fmt::format("{}: no tokenizer.json in this folder", path.folder.string());
+      model.tokenizer = folder_tokenizer(path.folder);
     }
-  } catch (const Error& error) {
+    if (!model.tokenizer) {
+      model.tokenizer_problem = fmt::format(
+          "{}: neither tokenizer.json nor tokenizer.model in this folder", path.folder.string());
+      return;
+    }
+    check_vocabulary(*model.tokenizer, description.spec.vocab_size);
+  } catch (Error& error) {
+    model.tokenizer.reset();
+    if (std::string_view(error.what()).find(source) == std::string_view::npos) {
+      error.add_context(source);
+    }
+    if (chosen) throw Error(error);
     model.tokenizer_problem = error.what();
     log::warn("the tokenizer cannot be used: {}", error.what());
+  }
+}
+
+std::optional<text::TemplateSource> gguf_template(const formats::GgufMetadata& gguf,
+                                                  const std::string& origin) {
+  const auto text = gguf.string("tokenizer.chat_template");
+  if (!text) return std::nullopt;
+  text::TemplateSource source;
+  source.text = std::string(*text);
+  source.origin = origin;
+  if (const auto tools = gguf.string("tokenizer.chat_template.tool_use")) {
+    source.tool_use = std::string(*tools);
+  }
+  return source;
+}
+
+std::optional<text::TemplateSource> find_template(const ModelPath& path,
+                                                  const Description& description,
+                                                  const TextOptions& options) {
+  if (!options.jinja_file.empty()) return text::template_from_jinja_file(options.jinja_file);
+  if (!options.chat_template.empty()) return text::template_from_argument(options.chat_template);
+  if (!options.tokenizer_folder.empty()) {
+    if (auto source = text::template_from_folder(options.tokenizer_folder)) return source;
+  }
+  if (description.gguf) {
+    return gguf_template(description.gguf->metadata(), path.files.front().string());
+  }
+  return text::template_from_folder(path.folder);
+}
+
+text::ChatTemplate compile(const std::string& text, const std::string& origin) {
+  try {
+    return text::ChatTemplate::compile(text);
+  } catch (Error& error) {
+    throw Error(error.add_context(origin));
+  }
+}
+
+void load_template(const ModelPath& path, const Description& description,
+                   const TextOptions& options, LoadedModel& model) {
+  const bool chosen = !options.jinja_file.empty() || !options.chat_template.empty();
+  try {
+    const std::optional<text::TemplateSource> source = find_template(path, description, options);
+    if (!source) return;
+    model.chat_template = compile(source->text, source->origin);
+    if (source->tool_use && *source->tool_use != source->text) {
+      model.tool_template = compile(*source->tool_use, source->origin + ", tool_use");
+    }
+    model.template_tokens = source->tokens;
+  } catch (const Error& error) {
+    model.chat_template.reset();
+    if (chosen) throw;
+    model.chat_template_problem = fmt::format("the chat template cannot be used: {}", error.what());
+    log::warn("{}", model.chat_template_problem);
   }
 }
 
@@ -89,7 +178,11 @@ void load_end_tokens(const ModelPath& path, const Description& description, Load
     add_end_token(model.end_tokens, model.tokenizer->eos());
     for (const std::string_view text : kTurnEnds) {
       const auto id = model.tokenizer->find(text);
-      if (id && model.tokenizer->is_special(*id)) add_end_token(model.end_tokens, *id);
+      if (id && model.tokenizer->is_special(*id) && ends_turn(*model.tokenizer, text))
+        add_end_token(model.end_tokens, *id);
+    }
+    for (const auto& [name, text] : model.template_tokens) {
+      if (name == "eos_token") add_end_token(model.end_tokens, model.tokenizer->find(text));
     }
   }
   if (description.gguf) {
@@ -124,9 +217,10 @@ void load_sampling(const ModelPath& path, const Description& description, Loaded
 
 }  // namespace
 
-void load_text_side(const ModelPath& path, const Description& description, LoadedModel& model) {
-  load_tokenizer(path, description, model);
-  load_template(path, description, model);
+void load_text_side(const ModelPath& path, const Description& description, LoadedModel& model,
+                    const TextOptions& options) {
+  load_tokenizer(path, description, options, model);
+  load_template(path, description, options, model);
   load_end_tokens(path, description, model);
   try {
     load_sampling(path, description, model);

@@ -109,10 +109,24 @@ TEST(UsageTest, AModelThatDoesNotExistIsNotUsage) {
   }
 }
 
-TEST(UsageTest, AnotherTokenizerIsRefused) {
-  const Outcome outcome = run_program({"info", "-m", "x", "-t", "y"});
-  EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("--tok-model-id"));
+TEST(UsageTest, FilesOfTokenizersAndTemplatesMustBeThere) {
+  const std::string model = program_path().parent_path().string();
+  for (const char* option : {"--tok-model-id", "--tokenizer-json", "--jinja-explicit"}) {
+    const Outcome outcome =
+        run_program({"tokenize", "-m", model, "--prompt", "x", option, "no-such-file"});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(outcome.err, StartsWith("error: "));
+  }
+}
+
+TEST(UsageTest, TemplateOptionsNeedAChat) {
+  for (const std::vector<std::string>& options : {std::vector<std::string>{"--tools", "x.json"},
+                                                  {"--enable-thinking", "true"},
+                                                  {"--chat-template-kwargs", "{}"}}) {
+    std::vector<std::string> arguments{"tokenize", "-m", ".", "--prompt", "x"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    EXPECT_NE(run_program(arguments).code, 0);
+  }
 }
 
 }  // namespace

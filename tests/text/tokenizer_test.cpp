@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "text/tokenizer/byte_level.h"
+#include "text/tokenizer/gguf_pre_tokenizer.h"
+#include "text/tokenizer/gguf_vocabulary.h"
 #include "text/tokenizer/hf_tokenizer.h"
 
 namespace mistral::text {
@@ -115,6 +118,37 @@ TEST(GgufBytePairs, MergeByRankAndDecodeBytes) {
   EXPECT_THAT(tokenizer->encode("é<|im_end|>"), ElementsAre(1, 2, 5));
   EXPECT_EQ(tokenizer->decode(Ids{4, 1, 2, 5}, true), "abé");
   EXPECT_FALSE(tokenizer->bos());
+}
+
+TEST(GgufBytePairs, EveryKnownSplitRuleWorks) {
+  // All bytes as tokens, no merges.
+  std::vector<std::string> texts;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    texts.emplace_back(byte_level::spelling(static_cast<std::uint8_t>(byte)));
+    texts.push_back(byte_token_text(static_cast<std::uint8_t>(byte)));
+  }
+  const std::string_view sample =
+      "Hello  W\xC3\xB6rld's 1234 \xE4\xBD\xA0\xE5\xA5\xBD!?\r\n\n  x\t";
+  ASSERT_GT(gguf_pre_tokenizer_names().size(), 50U);
+  for (const std::string_view name : gguf_pre_tokenizer_names()) {
+    SCOPED_TRACE(name);
+    Metadata gguf;
+    gguf.add("tokenizer.ggml.model", "gpt2")
+        .add("tokenizer.ggml.pre", name.data())
+        .texts("tokenizer.ggml.tokens", {texts.begin(), texts.end()})
+        .add("tokenizer.ggml.add_bos_token", false)
+        .texts("tokenizer.ggml.merges", {"a b"});
+    const auto tokenizer = load_gguf_tokenizer(gguf.get());
+    const Ids ids = tokenizer->encode(sample);
+    if (find_gguf_pre_tokenizer(name)->byte_level) {
+      ASSERT_EQ(ids.size(), sample.size());
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        EXPECT_EQ(ids[i], 2 * static_cast<unsigned char>(sample[i]));
+      }
+    } else {
+      EXPECT_GE(ids.size(), sample.size());
+    }
+  }
 }
 
 TEST(GgufBytePairs, AnUnknownSplitRuleIsNotAnError) {

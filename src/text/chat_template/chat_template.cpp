@@ -1,5 +1,7 @@
 #include "text/chat_template/chat_template.h"
 
+#include <algorithm>
+
 #include "text/chat_template/interpreter.h"
 #include "text/chat_template/parser.h"
 #include "text/chat_template/resolver.h"
@@ -9,6 +11,8 @@ namespace {
 
 // Larger than any real template; bounds what compiling one can cost.
 constexpr std::size_t kMaxSourceBytes = std::size_t{2} << 20U;
+// What the stack of a thread carries safely.
+constexpr int kDeepestRecursion = 500;
 
 std::string located(const std::string& message, int line, int column) {
   if (line <= 0) return message;
@@ -44,6 +48,7 @@ ChatTemplate ChatTemplate::compile(std::string_view source, TemplateLimits limit
                                     source.size(), kMaxSourceBytes),
                         0, 0);
   }
+  limits.recursion = std::clamp(limits.recursion, 1, kDeepestRecursion);
   auto impl = std::make_unique<Impl>();
   impl->source = std::string(source);
   impl->limits = limits;

@@ -36,7 +36,7 @@ class TemplateError : public Error {
 struct TemplateLimits {
   std::size_t output_bytes = 64U << 20U;
   std::uint64_t steps = 20'000'000;  // evaluated nodes and loop turns
-  int recursion = 100;               // macros, nested expressions and blocks
+  int recursion = 100;               // macros, nested expressions and blocks; at most 500
 };
 
 // A compiled template; rendering is const and thread safe.

@@ -51,6 +51,12 @@ void BpeMerger::add(TokenId left, TokenId right, std::uint32_t rank, TokenId mer
   slot = {pair_of(left, right), rank, merged};
 }
 
+void BpeMerger::prefetch(TokenId left, TokenId right) const {
+  if (slots_.empty()) return;
+  const std::uint64_t hash = pair_of(left, right) * 0x9E3779B97F4A7C15ULL;
+  __builtin_prefetch(&slots_[(hash ^ (hash >> 32U)) & (slots_.size() - 1)]);
+}
+
 const BpeMerger::Slot* BpeMerger::find(TokenId left, TokenId right) const {
   const Slot& slot = slots_[slot_of(pair_of(left, right))];
   return slot.pair == kFree ? nullptr : &slot;

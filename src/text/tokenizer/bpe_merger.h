@@ -22,6 +22,9 @@ class BpeMerger {
   // The pair (left, right) becomes `merged`; ids are >= 0.
   void add(TokenId left, TokenId right, std::uint32_t rank, TokenId merged, Repeated repeated);
 
+  // Says that the pair will be added soon.
+  void prefetch(TokenId left, TokenId right) const;
+
   // Merges in place until no pair of neighbours has a rank. O(n log n).
   void merge(std::vector<Symbol>& symbols) const;
 

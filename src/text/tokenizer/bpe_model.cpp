@@ -1,7 +1,10 @@
 // Byte-pair encoding as tokenizer.json describes it.
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "text/tokenizer/bpe_merger.h"
+#include "text/tokenizer/escaped_space.h"
 #include "text/tokenizer/gguf_vocabulary.h"
 #include "text/tokenizer/token_model.h"
 #include "text/tokenizer/utf8.h"
@@ -28,6 +31,8 @@ class BpeModel final : public TokenModel {
       utf8::append(c, character);
       characters_[c] = vocabulary().find_id(character);
     }
+    cuts_at_spaces_ = prefix_.empty() && suffix_.empty() &&
+                      vocabulary().contains(vocabulary().find_id(kEscapedSpace));
     load_merges(lists);
   }
 
@@ -38,51 +43,83 @@ class BpeModel final : public TokenModel {
         return;
       }
     }
-    std::vector<BpeMerger::Symbol> symbols = initial_symbols(word);
+    if (!cuts_at_spaces_) return append_tokens(word, 0, out);
+    for (std::size_t begin = 0; begin < word.size();) {
+      const std::size_t end = escaped_word_end(word, begin);
+      append_tokens(word.substr(begin, end - begin), begin, out);
+      begin = end;
+    }
+  }
+
+ private:
+  // The tokens of `part`, which begins at byte `begin` of the word.
+  void append_tokens(std::string_view part, std::size_t begin, std::vector<ModelToken>& out) const {
+    std::vector<BpeMerger::Symbol> symbols = initial_symbols(part);
     merger_.merge(symbols);
-    std::size_t begin = 0;
     for (const BpeMerger::Symbol& symbol : symbols) {
       out.push_back({symbol.id, begin, begin + symbol.length});
       begin += symbol.length;
     }
   }
 
- private:
   void load_merges(const ModelLists& lists) {
     merger_.reserve(lists.merges.size());
-    std::string merged;
-    for (std::size_t rank = 0; rank < lists.merges.size(); ++rank) {
-      const ModelLists::Merge& merge = lists.merges[rank];
-      std::string_view left = merge.left;
-      std::string_view right = merge.right;
-      if (merge.joined) {
-        if (left.starts_with("#version")) continue;
-        const std::size_t space = left.find(' ');
-        if (space == std::string_view::npos ||
-            left.find(' ', space + 1) != std::string_view::npos) {
+    // In blocks, so that the cache misses of many merges overlap.
+    constexpr std::size_t kBlock = 64;
+    std::vector<std::string> merged(kBlock);
+    std::vector<std::size_t> ranks;
+    std::vector<std::string_view> texts;  // left, right and merged of each rank
+    std::vector<TokenId> ids;
+    for (std::size_t begin = 0; begin < lists.merges.size(); begin += kBlock) {
+      const std::size_t end = std::min(begin + kBlock, lists.merges.size());
+      texts.clear();
+      ranks.clear();
+      for (std::size_t rank = begin; rank < end; ++rank) {
+        const ModelLists::Merge& merge = lists.merges[rank];
+        if (merge.joined && merge.left.starts_with("#version")) continue;
+        const auto [left, right] = parts_of(merge, rank);
+        std::string& both = merged[rank - begin];
+        both.assign(left).append(right.substr(prefix_.size()));
+        texts.insert(texts.end(), {left, right, both});
+        ranks.push_back(rank);
+      }
+      ids.resize(texts.size());
+      vocabulary().find_ids(texts, ids);
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (ids[i] < 0) {
           throw make_error(ErrorKind::kInvalidFile,
-                           "model.merges[{}]: expected two tokens and a space, found \"{}\"", rank,
-                           left);
+                           "model.merges[{}]: \"{}\" is not in model.vocab", ranks[i / 3],
+                           texts[i]);
         }
-        right = left.substr(space + 1);
-        left = left.substr(0, space);
+        if (i % 3 == 1) merger_.prefetch(ids[i - 1], ids[i]);
+        if (i % 3 == 2) cuts_at_spaces_ = cuts_at_spaces_ && is_escaped_word(texts[i]);
       }
-      if (right.size() < prefix_.size()) {
-        throw make_error(ErrorKind::kInvalidFile,
-                         "model.merges[{}]: \"{}\" lacks the prefix \"{}\"", rank, right, prefix_);
+      for (std::size_t i = 0; i < ranks.size(); ++i) {
+        merger_.add(ids[i * 3], ids[i * 3 + 1], static_cast<std::uint32_t>(ranks[i]),
+                    ids[i * 3 + 2], BpeMerger::Repeated::kLastWins);
       }
-      merged.assign(left).append(right.substr(prefix_.size()));
-      merger_.add(require(left, rank), require(right, rank), static_cast<std::uint32_t>(rank),
-                  require(merged, rank), BpeMerger::Repeated::kLastWins);
     }
   }
-  [[nodiscard]] TokenId require(std::string_view token, std::size_t rank) const {
-    const TokenId id = vocabulary().find_id(token);
-    if (id < 0) {
-      throw make_error(ErrorKind::kInvalidFile, "model.merges[{}]: \"{}\" is not in model.vocab",
-                       rank, token);
+
+  [[nodiscard]] std::pair<std::string_view, std::string_view> parts_of(
+      const ModelLists::Merge& merge, std::size_t rank) const {
+    std::string_view left = merge.left;
+    std::string_view right = merge.right;
+    if (merge.joined) {
+      const std::size_t space = left.find(' ');
+      if (space == std::string_view::npos || left.find(' ', space + 1) != std::string_view::npos) {
+        throw make_error(ErrorKind::kInvalidFile,
+                         "model.merges[{}]: expected two tokens and a space, found \"{}\"", rank,
+                         left);
+      }
+      right = left.substr(space + 1);
+      left = left.substr(0, space);
     }
-    return id;
+    if (right.size() < prefix_.size()) {
+      throw make_error(ErrorKind::kInvalidFile, "model.merges[{}]: \"{}\" lacks the prefix \"{}\"",
+                       rank, right, prefix_);
+    }
+    return {left, right};
   }
 
   [[nodiscard]] std::vector<BpeMerger::Symbol> initial_symbols(std::string_view word) const {
@@ -137,6 +174,9 @@ class BpeModel final : public TokenModel {
   bool fuse_unk_;
   bool byte_fallback_;
   bool ignore_merges_;
+  // No merge joins U+2581 to a character before it, so texts can be cut there: models that see
+  // whole texts as one word become much faster.
+  bool cuts_at_spaces_ = false;
   BpeMerger merger_;
   std::array<TokenId, 256> bytes_{};
   std::array<TokenId, 0x200> characters_{};  // covers the byte-level alphabet

@@ -14,9 +14,12 @@ std::string_view Detokenizer::push(TokenId id) {
   if (!tokenizer_.decodes_by_token()) return push_by_window(id);
   piece_.clear();
   const std::size_t size = pending_.size();
-  tokenizer_.append_bytes(id, first_, skip_special_, pending_);
-  const bool skipped = skip_special_ && tokenizer_.is_special(id);
-  if (pending_.size() > size || (!skipped && !tokenizer_.token(id).empty())) first_ = false;
+  const bool skip = skip_special_ && std::find(shown_.begin(), shown_.end(), id) == shown_.end();
+  tokenizer_.append_bytes(id, first_, skip, pending_);
+  const bool skipped = skip && tokenizer_.is_special(id);
+  const bool counts =
+      !skipped && !tokenizer_.token(id).empty() && !tokenizer_.drops_all_leading_spaces();
+  if (pending_.size() > size || counts) first_ = false;
 
   std::string_view rest = pending_;
   while (!rest.empty()) {

@@ -66,16 +66,37 @@ class GgufBpe final : public GgufTokenizer {
       throw make_error(ErrorKind::kInvalidFile, "{}: expected a list of strings", kMergesKey);
     }
     merger_.reserve(merges->size());
-    std::string merged;
-    for (std::size_t rank = 0; rank < merges->size(); ++rank) {
-      const std::string_view merge = (*merges)[rank];
-      const std::size_t space = merge.find(' ', 1);
-      if (space == std::string_view::npos) continue;
-      const std::string_view left = merge.substr(0, space);
-      const std::string_view right = merge.substr(space + 1);
-      merged.assign(left).append(right);
-      merger_.add(symbol_of(left), symbol_of(right), static_cast<std::uint32_t>(rank),
-                  symbol_of(merged), BpeMerger::Repeated::kFirstWins);
+    // In blocks, so that the cache misses of many merges overlap.
+    constexpr std::size_t kBlock = 64;
+    std::vector<std::string> merged(kBlock);
+    std::vector<std::size_t> ranks;
+    std::vector<std::string_view> texts;  // left, right and merged of each rank
+    std::vector<TokenId> ids;
+    for (std::size_t begin = 0; begin < merges->size(); begin += kBlock) {
+      const std::size_t end = std::min(begin + kBlock, merges->size());
+      texts.clear();
+      ranks.clear();
+      for (std::size_t rank = begin; rank < end; ++rank) {
+        const std::string_view merge = (*merges)[rank];
+        const std::size_t space = merge.find(' ', 1);
+        if (space == std::string_view::npos) continue;
+        const std::string_view left = merge.substr(0, space);
+        const std::string_view right = merge.substr(space + 1);
+        std::string& both = merged[rank - begin];
+        both.assign(left).append(right);
+        texts.insert(texts.end(), {left, right, both});
+        ranks.push_back(rank);
+      }
+      ids.resize(texts.size());
+      vocabulary().tokens.find_ids(texts, ids);
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (ids[i] < 0) ids[i] = symbol_of(texts[i]);
+        if (i % 3 == 1) merger_.prefetch(ids[i - 1], ids[i]);
+      }
+      for (std::size_t i = 0; i < ranks.size(); ++i) {
+        merger_.add(ids[i * 3], ids[i * 3 + 1], static_cast<std::uint32_t>(ranks[i]),
+                    ids[i * 3 + 2], BpeMerger::Repeated::kFirstWins);
+      }
     }
   }
 
@@ -96,7 +117,7 @@ class GgufBpe final : public GgufTokenizer {
     }
   }
 
-  void encode_fragment(std::string_view text, bool /*after_special*/,
+  void encode_fragment(std::string_view text, bool /*at_beginning*/,
                        std::vector<TokenId>& out) const override {
     std::string escaped;
     if (!pre_.byte_level) {

@@ -19,4 +19,7 @@ struct GgufPreTokenizer {
 [[nodiscard]] const GgufPreTokenizer* find_gguf_pre_tokenizer(std::string_view name);
 [[nodiscard]] const GgufPreTokenizer& default_gguf_pre_tokenizer();
 
+// All names that are known.
+[[nodiscard]] std::vector<std::string_view> gguf_pre_tokenizer_names();
+
 }  // namespace mistral::text

@@ -17,11 +17,11 @@ class GgufSentencePiece final : public GgufTokenizer {
   }
 
  private:
-  void encode_fragment(std::string_view text, bool after_special,
+  void encode_fragment(std::string_view text, bool /*at_beginning*/,
                        std::vector<TokenId>& out) const override {
     std::string escaped;
     escaped.reserve(text.size() + text.size() / 2 + 3);
-    if (vocabulary().add_space_prefix && after_special) append_escaped_spaces(" ", escaped);
+    if (vocabulary().add_space_prefix) append_escaped_spaces(" ", escaped);
     append_escaped_spaces(text, escaped);
     for (const SentencePieceMerger::Part& part : merger_.merge(escaped)) {
       const std::string_view piece = std::string_view(escaped).substr(part.begin, part.length);

@@ -1,13 +1,12 @@
 #include "text/tokenizer/gguf_tokenizer.h"
 
+#include "text/tokenizer/escaped_space.h"
 #include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
 namespace {
 
 using Kind = GgufVocabulary::Kind;
-
-constexpr std::string_view kEscapedSpace = "\xE2\x96\x81";  // U+2581
 
 // " ." " ?" " !" " ," lose the space; " ' " loses both; " 's" " 'm" " 're" " 've" lose theirs.
 std::string clean_up_spaces(std::string_view text) {
@@ -99,16 +98,14 @@ std::vector<TokenId> GgufTokenizer::encode(std::string_view text,
   if (options.add_special && vocabulary_.add_bos) ids.push_back(*vocabulary_.bos);
   const Specials& specials = options.parse_special ? all_ : user_defined_;
   std::size_t begin = 0;
-  bool after_special = true;
   for (const PatternMatcher::Match& match : specials.matcher.longest_first(text, specials.strips)) {
     if (match.begin > begin) {
-      encode_fragment(text.substr(begin, match.begin - begin), after_special, ids);
+      encode_fragment(text.substr(begin, match.begin - begin), begin == 0, ids);
     }
     ids.push_back(specials.ids[match.pattern]);
     begin = match.end;
-    after_special = true;
   }
-  if (begin < text.size()) encode_fragment(text.substr(begin), after_special, ids);
+  if (begin < text.size()) encode_fragment(text.substr(begin), begin == 0, ids);
   if (options.add_special) {
     if (vocabulary_.add_eos) ids.push_back(*vocabulary_.eos);
     if (vocabulary_.add_sep && vocabulary_.model == GgufVocabulary::Model::kWordPiece) {
@@ -116,6 +113,15 @@ std::vector<TokenId> GgufTokenizer::encode(std::string_view text,
     }
   }
   return ids;
+}
+
+std::size_t GgufTokenizer::trained_size() const {
+  std::size_t size = vocab_size();
+  while (size > 0 && vocabulary_.kinds[size - 1] != Kind::kNormal &&
+         vocabulary_.kinds[size - 1] != Kind::kByte) {
+    --size;
+  }
+  return size;
 }
 
 void GgufTokenizer::append_bytes(TokenId id, bool first, bool skip_special,
@@ -134,7 +140,7 @@ std::string GgufTokenizer::decode(std::span<const TokenId> ids, bool skip_specia
   for (const TokenId id : ids) {
     if (!vocabulary_.tokens.contains(id) || (skip_special && is_special(id))) continue;
     append_bytes(id, first, skip_special, bytes);
-    first = false;
+    first = first && bytes.empty() && drops_all_leading_spaces();
   }
   std::string text = utf8::is_valid(bytes) ? std::move(bytes) : utf8::repaired(bytes);
   return vocabulary_.clean_up_spaces ? clean_up_spaces(text) : text;

@@ -1,5 +1,6 @@
-// What the tokenizers of GGUF vocabularies have in common: special tokens in the text, BOS and
-// EOS, and the way back to text. Subclasses encode the text between special tokens.
+// What the tokenizers of GGUF vocabularies and of SentencePiece files have in common: special
+// tokens in the text, BOS and EOS, and the way back to text. Subclasses encode the text between
+// special tokens.
 #pragma once
 
 #include <memory>
@@ -21,6 +22,7 @@ class GgufTokenizer : public Tokenizer {
   void append_bytes(TokenId id, bool first, bool skip_special, std::string& out) const final;
 
   [[nodiscard]] std::size_t vocab_size() const final { return vocabulary_.tokens.size(); }
+  [[nodiscard]] std::size_t trained_size() const final;
   [[nodiscard]] std::string_view token(TokenId id) const final {
     return vocabulary_.tokens.text(id);
   }
@@ -41,9 +43,9 @@ class GgufTokenizer : public Tokenizer {
  protected:
   explicit GgufTokenizer(GgufVocabulary vocabulary);
 
-  // Appends the ids of `text`, valid UTF-8 without special tokens and not empty. `after_special`:
-  // it stands at the beginning or behind a special token.
-  virtual void encode_fragment(std::string_view text, bool after_special,
+  // Appends the ids of `text`, valid UTF-8 without special tokens and not empty: what stands at
+  // the beginning of the input, or behind a special token.
+  virtual void encode_fragment(std::string_view text, bool at_beginning,
                                std::vector<TokenId>& out) const = 0;
 
   // Fills the table of what each token prints. `spell` appends the bytes of a normal token.

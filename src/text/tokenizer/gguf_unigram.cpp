@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "text/tokenizer/charsmap.h"
+#include "text/tokenizer/escaped_space.h"
 #include "text/tokenizer/gguf_tokenizer.h"
 #include "text/tokenizer/prefix_trie.h"
 #include "text/tokenizer/unigram_model.h"
@@ -14,7 +15,6 @@ namespace {
 using Kind = GgufVocabulary::Kind;
 
 constexpr std::string_view kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
-constexpr std::string_view kSpace = "\xE2\x96\x81";
 constexpr double kUnknownPenalty = 10.0;
 
 class GgufUnigram final : public GgufTokenizer {
@@ -71,14 +71,14 @@ class GgufUnigram final : public GgufTokenizer {
       for (const char c : match.replacement) {
         if (c == ' ') {
           in_word = false;
-          if (!vocabulary().remove_extra_whitespaces) out += kSpace;
+          if (!vocabulary().remove_extra_whitespaces) out += kEscapedSpace;
           continue;
         }
         if (!in_word) {
           in_word = true;
           if ((vocabulary().add_space_prefix && !prepended) ||
               vocabulary().remove_extra_whitespaces) {
-            out += kSpace;
+            out += kEscapedSpace;
             prepended = true;
           }
         }
@@ -89,7 +89,7 @@ class GgufUnigram final : public GgufTokenizer {
     return utf8::is_valid(out) ? out : utf8::repaired(out);
   }
 
-  void encode_fragment(std::string_view text, bool /*after_special*/,
+  void encode_fragment(std::string_view text, bool /*at_beginning*/,
                        std::vector<TokenId>& out) const override {
     const std::string normalized = normalize(text);
     bool after_unknown = false;

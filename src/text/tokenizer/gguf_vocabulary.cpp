@@ -102,8 +102,10 @@ void load_tokens(const GgufMetadata& gguf, GgufVocabulary& out) {
   for (const std::string_view text : *texts) bytes += text.size();
   out.tokens.reserve(texts->size(), bytes);
   std::size_t repeated = 0;
+  constexpr std::size_t kAhead = 16;
   for (std::size_t i = 0; i < texts->size(); ++i) {
     const auto id = static_cast<TokenId>(i);
+    if (i + kAhead < texts->size()) out.tokens.prefetch((*texts)[i + kAhead]);
     const bool fresh = (*texts)[i].empty() ? out.tokens.add(id, fmt::format("[EMPTY_{}]", i))
                                            : out.tokens.add(id, (*texts)[i]);
     repeated += fresh ? 0 : 1;

@@ -63,7 +63,7 @@ class GgufWordPiece final : public GgufTokenizer {
     return words;
   }
 
-  void encode_fragment(std::string_view text, bool /*after_special*/,
+  void encode_fragment(std::string_view text, bool /*at_beginning*/,
                        std::vector<TokenId>& out) const override {
     for (const std::string& word : words(text)) encode_word(std::string(kWordBegin) + word, out);
   }

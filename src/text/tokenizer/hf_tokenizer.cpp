@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/log.h"
 #include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
@@ -78,6 +79,57 @@ void HfTokenizer::find_affixes() {
   }
   affixes_->before.assign(all.ids.begin(), place);
   affixes_->after.assign(place + 1, all.ids.end());
+}
+
+void HfTokenizer::set_bos_eos(std::optional<bool> add_bos, std::optional<bool> add_eos) {
+  const auto usable = [](std::optional<bool>& flag, bool token, std::string_view name) {
+    if (!flag || !*flag || token) return;
+    log::warn("add_{0}_token is true, but the model has no {0} token", name);
+    flag.reset();
+  };
+  usable(add_bos, special_.bos.has_value(), "bos");
+  usable(add_eos, special_.eos.has_value(), "eos");
+  const bool changes =
+      affixes_ && ((add_bos && *add_bos != adds_bos()) || (add_eos && *add_eos != adds_eos()));
+  if (!changes) return;
+  std::vector<TokenId>& before = affixes_->before;
+  std::vector<TokenId>& after = affixes_->after;
+  if (add_bos && *add_bos != adds_bos()) {
+    if (*add_bos) {
+      before.insert(before.begin(), *special_.bos);
+    } else {
+      before.erase(before.begin());
+    }
+  }
+  if (add_eos && *add_eos != adds_eos()) {
+    if (*add_eos) {
+      after.push_back(*special_.eos);
+    } else {
+      after.pop_back();
+    }
+  }
+  JsonValue names = JsonValue::object();
+  const auto pieces = [&](const std::vector<TokenId>& ids, std::uint32_t type_id, JsonValue& out) {
+    for (const TokenId id : ids) {
+      const std::string text(token(id));
+      names[text] = {{"id", text}, {"ids", {static_cast<std::uint32_t>(id)}}, {"tokens", {text}}};
+      out.push_back({{"SpecialToken", {{"id", text}, {"type_id", type_id}}}});
+    }
+  };
+  const auto sequence = [&](const char* name, std::uint32_t type_id, JsonValue& out) {
+    pieces(before, type_id, out);
+    out.push_back({{"Sequence", {{"id", name}, {"type_id", type_id}}}});
+    pieces(after, type_id, out);
+  };
+  JsonValue single = JsonValue::array();
+  sequence("A", 0, single);
+  JsonValue pair = single;
+  sequence("B", 1, pair);
+  post_processor_ = make_post_processor({{"type", "TemplateProcessing"},
+                                         {"single", std::move(single)},
+                                         {"pair", std::move(pair)},
+                                         {"special_tokens", std::move(names)}},
+                                        "post_processor");
 }
 
 bool HfTokenizer::adds_bos() const {
@@ -214,6 +266,12 @@ std::vector<Encoding> HfTokenizer::encode_batch(const std::vector<Input>& inputs
   for (const Input& input : inputs) batch.push_back(encode_full(input, options));
   if (options.padding != nullptr) pad_batch(batch, *options.padding);
   return batch;
+}
+
+std::size_t HfTokenizer::trained_size() const {
+  std::size_t size = model_->vocabulary().size();
+  while (size > 0 && added_.find(static_cast<TokenId>(size - 1)) != nullptr) --size;
+  return size;
 }
 
 std::string_view HfTokenizer::token(TokenId id) const {

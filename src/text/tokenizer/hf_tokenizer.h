@@ -16,6 +16,7 @@
 #include "text/tokenizer/pre_tokenizer.h"
 #include "text/tokenizer/token_model.h"
 #include "text/tokenizer/tokenizer.h"
+#include "text/tokenizer/tokenizer_config.h"
 
 namespace mistral::text {
 
@@ -38,9 +39,15 @@ class HfTokenizer final : public Tokenizer {
 
   explicit HfTokenizer(Parts parts);
   void set_special_tokens(SpecialTokens tokens);
+  // Makes encode() begin with BOS and end with EOS, or not; unset: as the post-processor does.
+  // Needs the special tokens; a flag for a token that is not there is a warning.
+  void set_bos_eos(std::optional<bool> add_bos, std::optional<bool> add_eos);
 
-  // `json` is the text of a tokenizer.json. Throws Error naming the entry.
-  [[nodiscard]] static std::unique_ptr<HfTokenizer> parse(std::string_view json);
+  // `json` is the text of a tokenizer.json, `config` what the files beside it add. Throws Error
+  // naming the entry. Warnings name `source`, the file.
+  [[nodiscard]] static std::unique_ptr<HfTokenizer> parse(
+      std::string_view json, const TokenizerConfig& config = {},
+      std::string_view source = "tokenizer.json");
 
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text,
                                             const EncodeOptions& options = {}) const override;
@@ -64,6 +71,7 @@ class HfTokenizer final : public Tokenizer {
   [[nodiscard]] bool decodes_by_token() const override { return decodes_by_token_; }
 
   [[nodiscard]] std::size_t vocab_size() const override { return vocab_size_; }
+  [[nodiscard]] std::size_t trained_size() const override;
   [[nodiscard]] std::string_view token(TokenId id) const override;
   [[nodiscard]] std::optional<TokenId> find(std::string_view token) const override;
   [[nodiscard]] bool is_special(TokenId id) const override;

@@ -4,8 +4,12 @@ namespace mistral::text {
 
 SplitPattern SplitPattern::expression(std::string_view expression, Engine engine) {
   SplitPattern pattern;
-  if (engine == Engine::kFastest) pattern.fast_ = FastSplit::for_expression(expression);
-  if (!pattern.fast_) pattern.regex_ = std::make_shared<const Regex>(expression);
+  if (engine == Engine::kFastest) {
+    pattern.fast_ = FastSplit::for_expression(expression);
+    pattern.groups_ = DigitGroups::for_expression(expression);
+  }
+  if (!pattern.fast_ && !pattern.groups_)
+    pattern.regex_ = std::make_shared<const Regex>(expression);
   return pattern;
 }
 
@@ -18,6 +22,7 @@ SplitPattern SplitPattern::literal(std::string_view text) {
 
 std::vector<ByteRange> SplitPattern::find_all(std::string_view text) const {
   if (fast_) return fast_->find_all(text);
+  if (groups_) return groups_->find_all(text);
   if (regex_) return regex_->find_all(text);
   std::vector<ByteRange> matches;
   for (std::size_t begin = text.find(literal_); begin != std::string_view::npos;

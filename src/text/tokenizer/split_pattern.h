@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/tokenizer/digit_groups.h"
 #include "text/tokenizer/fast_split.h"
 #include "text/tokenizer/json_reader.h"
 #include "text/tokenizer/regex.h"
@@ -27,6 +28,7 @@ class SplitPattern {
  private:
   SplitPattern() = default;
   std::optional<FastSplit> fast_;
+  std::optional<DigitGroups> groups_;
   std::shared_ptr<const Regex> regex_;
   std::string literal_;
 };

@@ -1,9 +1,5 @@
 #include "text/tokenizer/token_model.h"
 
-#include <algorithm>
-
-#include "core/log.h"
-
 namespace mistral::text {
 namespace {
 
@@ -23,18 +19,24 @@ Vocabulary build_vocabulary(const ModelLists& lists) {
     }
     return vocabulary;
   }
-  std::size_t repeated = 0;
-  for (const ModelLists::Entry& entry : lists.vocabulary) {
+  constexpr std::size_t kAhead = 16;
+  for (std::size_t i = 0; i < lists.vocabulary.size(); ++i) {
+    const ModelLists::Entry& entry = lists.vocabulary[i];
+    if (i + kAhead < lists.vocabulary.size())
+      vocabulary.prefetch(lists.vocabulary[i + kAhead].text);
     if (entry.id < 0 || static_cast<std::uint64_t>(entry.id) > limit) {
       throw make_error(ErrorKind::kInvalidFile,
                        "model.vocab: the id {} of \"{}\" is out of range for {} tokens", entry.id,
                        entry.text, lists.vocabulary.size());
     }
     const auto id = static_cast<TokenId>(entry.id);
-    repeated += vocabulary.contains(id) ? 1 : 0;
+    if (vocabulary.contains(id) && vocabulary.text(id) != entry.text) {
+      throw make_error(ErrorKind::kInvalidFile,
+                       "model.vocab: the id {} is given to \"{}\" and to \"{}\"", id,
+                       vocabulary.text(id), entry.text);
+    }
     vocabulary.add(id, entry.text);
   }
-  if (repeated > 0) log::warn("model.vocab: {} ids are given to several tokens", repeated);
   return vocabulary;
 }
 
@@ -71,6 +73,9 @@ std::unique_ptr<TokenModel> make_token_model(const JsonValue& json, const ModelL
   if (lists.scored != (type == "Unigram")) {
     throw make_error(ErrorKind::kInvalidFile, "model.vocab: expected {} for the model {}",
                      lists.scored ? "an object" : "a list of [token, score]", type);
+  }
+  if (type == "BPE" && !lists.has_merges) {
+    throw make_error(ErrorKind::kInvalidFile, "model.merges: missing, as needed for BPE");
   }
   Vocabulary vocabulary = build_vocabulary(lists);
   if (type == "BPE") return make_bpe_model(reader, std::move(vocabulary), lists);

@@ -53,6 +53,7 @@ struct ModelLists {
   };
   std::vector<Entry> vocabulary;
   bool scored = false;
+  bool has_merges = false;  // the list is there, even if empty
   std::vector<Merge> merges;
 };
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "formats/gguf.h"
@@ -43,7 +44,13 @@ class Tokenizer {
   // append_bytes() is then only an approximation, and Detokenizer decodes a window of tokens.
   [[nodiscard]] virtual bool decodes_by_token() const { return true; }
 
+  // True when a leading space is dropped from every token until one prints something, not only
+  // from the first.
+  [[nodiscard]] virtual bool drops_all_leading_spaces() const { return false; }
+
   [[nodiscard]] virtual std::size_t vocab_size() const = 0;  // largest id + 1
+  // The same without tokens that were added behind the vocabulary that the model was trained with.
+  [[nodiscard]] virtual std::size_t trained_size() const { return vocab_size(); }
   // The token as the vocabulary writes it ("Ġthe", "▁the", "<0x0A>"); empty for unknown ids.
   [[nodiscard]] virtual std::string_view token(TokenId id) const = 0;
   [[nodiscard]] virtual std::optional<TokenId> find(std::string_view token) const = 0;
@@ -66,12 +73,17 @@ class Tokenizer {
 // special_tokens_map.json beside it when there. Throws Error naming the file and the entry.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& path);
 
+// From a SentencePiece model (tokenizer.model), with the added tokens and flags of the files beside
+// it. A text begins with BOS unless they say otherwise. Throws Error naming the file and the field.
+[[nodiscard]] std::unique_ptr<Tokenizer> load_sentencepiece(const std::filesystem::path& path);
+
 // Turns a stream of ids into text that is safe to print: a piece never ends inside a character.
 // Amortised O(1) per token.
 class Detokenizer {
  public:
-  Detokenizer(const Tokenizer& tokenizer, bool skip_special)
-      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  // `shown` are special tokens that are printed even with skip_special.
+  Detokenizer(const Tokenizer& tokenizer, bool skip_special, std::vector<TokenId> shown = {})
+      : tokenizer_(tokenizer), skip_special_(skip_special), shown_(std::move(shown)) {}
 
   // Appends a token and returns the text that became complete, maybe empty. The view is valid
   // until the next call.
@@ -84,6 +96,7 @@ class Detokenizer {
 
   const Tokenizer& tokenizer_;
   bool skip_special_;
+  std::vector<TokenId> shown_;
   bool first_ = true;
   std::string pending_;  // bytes of an incomplete character
   std::string piece_;

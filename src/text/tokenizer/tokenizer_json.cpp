@@ -1,8 +1,8 @@
 // Reads tokenizer.json and the files beside it.
 #include <algorithm>
-#include <array>
-#include <fstream>
-#include <iterator>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -13,6 +13,8 @@ namespace mistral::text {
 namespace {
 
 constexpr std::size_t kDeepest = 64;
+// Ids may have gaps, but a file must not make us allocate far more than it holds.
+constexpr std::size_t kFreeIds = 1'000'000;
 
 // Builds a tree of everything but the model's vocabulary and merges, which go into flat lists:
 // they are nearly all of the file.
@@ -63,6 +65,7 @@ class TokenizerSax final : public nlohmann::json_sax<JsonValue> {
   bool start_array(std::size_t /*size*/) override {
     if (!in_lists()) return open(JsonValue::array());
     if (list_depth_ == 0) {
+      lists.has_merges = lists.has_merges || mode_ == Mode::kMerges;
       lists.scored = lists.scored || mode_ == Mode::kVocabulary;
     } else if (list_depth_ > 1 || map_) {
       return unexpected("a list");
@@ -182,7 +185,7 @@ std::vector<AddedToken> read_added_tokens(const JsonValue& tree, const Vocabular
   std::vector<AddedToken> tokens;
   const JsonReader root(tree, "");
   if (root.find("added_tokens") == nullptr) return tokens;
-  const std::size_t limit = vocabulary.size() + 1'000'000;
+  const std::size_t limit = vocabulary.size() + kFreeIds;
   for (const JsonValue& entry : root.require_array("added_tokens")) {
     const JsonReader reader(entry, json_path("added_tokens", tokens.size()));
     AddedToken token;
@@ -205,37 +208,69 @@ std::vector<AddedToken> read_added_tokens(const JsonValue& tree, const Vocabular
   return tokens;
 }
 
-// A file beside tokenizer.json; empty when it is not there. Damage is a warning: the tokenizer
-// itself is complete without it.
-std::optional<JsonValue> read_companion(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  JsonValue json = JsonValue::parse(std::istreambuf_iterator<char>(file),
-                                    std::istreambuf_iterator<char>(), nullptr, false);
-  if (json.is_discarded() || !json.is_object()) {
-    log::warn("{}: not a JSON object; ignored", path.string());
-    return std::nullopt;
+// Tokens of tokenizer_config.json: their flags win, and those that tokenizer.json lacks are added.
+void merge_added_tokens(const TokenizerConfig& config, const Vocabulary& vocabulary,
+                        std::string_view source, std::vector<AddedToken>& tokens) {
+  std::unordered_map<std::string, std::size_t> known;
+  std::unordered_set<TokenId> taken;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    known[tokens[i].content] = i;
+    taken.insert(tokens[i].id);
   }
-  return json;
+  const auto add = [&](AddedToken token) {
+    known[token.content] = tokens.size();
+    taken.insert(token.id);
+    tokens.push_back(std::move(token));
+  };
+  for (AddedToken token : config.added_tokens) {
+    if (const auto at = known.find(token.content); at != known.end()) {
+      token.id = tokens[at->second].id;
+      tokens[at->second] = std::move(token);
+      continue;
+    }
+    if (const auto id = vocabulary.find(token.content)) {
+      token.id = *id;
+    } else if (vocabulary.contains(token.id) || taken.contains(token.id) ||
+               static_cast<std::size_t>(token.id) > vocabulary.size() + kFreeIds) {
+      log::warn("{}: the id {} that tokenizer_config.json gives to \"{}\" is not free; ignored",
+                source, token.id, token.content);
+      continue;
+    }
+    add(std::move(token));
+  }
+  // Special tokens that are only named count if the model knows them.
+  for (const std::string& text : config.named_special) {
+    if (known.contains(text)) continue;
+    if (const auto id = vocabulary.find(text)) {
+      AddedToken token;
+      token.id = *id;
+      token.content = text;
+      token.special = true;
+      token.normalized = false;
+      add(std::move(token));
+    }
+  }
 }
 
-// "bos_token": "<s>" or {"content": "<s>", …}
-std::optional<TokenId> named_token(const HfTokenizer& tokenizer, const JsonValue& json,
-                                   std::string_view key) {
-  const auto entry = json.find(key);
-  if (entry == json.end()) return std::nullopt;
-  const JsonValue* text = &*entry;
-  if (text->is_object()) {
-    const auto content = text->find("content");
-    if (content == text->end()) return std::nullopt;
-    text = &*content;
+// Two tokens with one id: only the last one written can be read back.
+void warn_of_shared_ids(const std::vector<AddedToken>& tokens, const Vocabulary& vocabulary,
+                        std::string_view source) {
+  std::unordered_map<TokenId, std::string_view> seen;
+  for (const AddedToken& token : tokens) {
+    const auto [at, fresh] = seen.emplace(token.id, token.content);
+    std::string_view other = fresh ? vocabulary.text(token.id) : at->second;
+    if (!other.empty() && other != token.content) {
+      log::warn("{}: added_tokens: the id {} of \"{}\" is also the id of \"{}\"", source, token.id,
+                token.content, other);
+    }
   }
-  return text->is_string() ? tokenizer.find(text->get<std::string>()) : std::nullopt;
 }
 
 }  // namespace
 
-std::unique_ptr<HfTokenizer> HfTokenizer::parse(std::string_view json) {
+std::unique_ptr<HfTokenizer> HfTokenizer::parse(std::string_view json,
+                                                const TokenizerConfig& config,
+                                                std::string_view source) {
   TokenizerSax sax;
   JsonValue::sax_parse(json.begin(), json.end(), &sax);
   const JsonReader root(sax.tree, "");
@@ -253,33 +288,30 @@ std::unique_ptr<HfTokenizer> HfTokenizer::parse(std::string_view json) {
     parts.post_processor = make_post_processor(*value, "post_processor");
   }
   if (const JsonValue* value = part("decoder")) parts.decoder = make_decoder(*value, "decoder");
-  parts.added_tokens = read_added_tokens(sax.tree, parts.model->vocabulary());
-  return std::make_unique<HfTokenizer>(std::move(parts));
+  const Vocabulary& vocabulary = parts.model->vocabulary();
+  parts.added_tokens = read_added_tokens(sax.tree, vocabulary);
+  merge_added_tokens(config, vocabulary, source, parts.added_tokens);
+  warn_of_shared_ids(parts.added_tokens, vocabulary, source);
+
+  auto tokenizer = std::make_unique<HfTokenizer>(std::move(parts));
+  const auto id_of = [&](const std::optional<std::string>& text) {
+    return text ? tokenizer->find(*text) : std::nullopt;
+  };
+  tokenizer->set_special_tokens(
+      {id_of(config.bos), id_of(config.eos), id_of(config.unk), id_of(config.pad)});
+  tokenizer->set_bos_eos(config.add_bos, config.add_eos);
+  return tokenizer;
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& path) {
-  std::unique_ptr<HfTokenizer> tokenizer;
   try {
     const MappedFile file(path);
     const std::span<const std::byte> bytes = file.bytes();
-    tokenizer = HfTokenizer::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    return HfTokenizer::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                              TokenizerConfig::read(path.parent_path()), path.string());
   } catch (Error& error) {
     throw Error(error.add_context(path.string()));
   }
-  HfTokenizer::SpecialTokens special;
-  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    const auto json = read_companion(path.parent_path() / name);
-    if (!json) continue;
-    const auto take = [&](std::optional<TokenId>& id, std::string_view key) {
-      if (!id) id = named_token(*tokenizer, *json, key);
-    };
-    take(special.bos, "bos_token");
-    take(special.eos, "eos_token");
-    take(special.unk, "unk_token");
-    take(special.pad, "pad_token");
-  }
-  tokenizer->set_special_tokens(special);
-  return tokenizer;
 }
 
 }  // namespace mistral::text

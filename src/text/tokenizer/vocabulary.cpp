@@ -1,6 +1,7 @@
 #include "text/tokenizer/vocabulary.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -75,6 +76,42 @@ bool Vocabulary::add(TokenId id, std::string_view text) {
 TokenId Vocabulary::find_id(std::string_view text) const {
   if (slots_.empty() || text.size() > longest_) return -1;
   return slots_[slot_of(text, hash_bytes(text))].id;
+}
+
+void Vocabulary::prefetch(std::string_view text) const {
+  if (slots_.empty()) return;
+  const auto tag = static_cast<std::uint32_t>(hash_bytes(text));
+  __builtin_prefetch(&slots_[tag & (slots_.size() - 1)]);
+}
+
+void Vocabulary::find_ids(std::span<const std::string_view> texts, std::span<TokenId> ids) const {
+  if (slots_.empty()) {
+    std::fill(ids.begin(), ids.end(), -1);
+    return;
+  }
+  constexpr std::size_t kBlock = 32;
+  std::array<std::uint64_t, kBlock> hashes;
+  for (std::size_t begin = 0; begin < texts.size(); begin += kBlock) {
+    const std::size_t count = std::min(kBlock, texts.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = hash_bytes(texts[begin + i]);
+      __builtin_prefetch(&slots_[static_cast<std::uint32_t>(hashes[i]) & (slots_.size() - 1)]);
+    }
+    // The first slot nearly always is the one; its text is what the last pass compares.
+    const auto first_id = [&](std::size_t i) {
+      return slots_[static_cast<std::uint32_t>(hashes[i]) & (slots_.size() - 1)].id;
+    };
+    for (std::size_t i = 0; i < count; ++i) {
+      if (first_id(i) >= 0) __builtin_prefetch(&texts_[static_cast<std::size_t>(first_id(i))]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (first_id(i) >= 0) __builtin_prefetch(text(first_id(i)).data());
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      ids[begin + i] =
+          texts[begin + i].size() > longest_ ? -1 : slots_[slot_of(texts[begin + i], hashes[i])].id;
+    }
+  }
 }
 
 }  // namespace mistral::text

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,11 @@ class Vocabulary {
   }
   // As find(), -1 when unknown.
   [[nodiscard]] TokenId find_id(std::string_view text) const;
+  // As find_id() of each, several times as fast for many: their cache misses overlap.
+  // `ids` has room for as many.
+  void find_ids(std::span<const std::string_view> texts, std::span<TokenId> ids) const;
+  // Says that `text` will be added or looked up soon.
+  void prefetch(std::string_view text) const;
 
   // Empty for unknown ids.
   [[nodiscard]] std::string_view text(TokenId id) const {
