@@ -10,6 +10,7 @@ namespace mistral::models {
 ModelFacts inspect(const ModelPath& path) {
   Description description = describe(path);
   nn::WeightLoader loader(*description.weights, nullptr, DType::kCount, nullptr);
+  nn::complete_spec(description.spec, loader);
   (void)nn::load_weights(description.spec, loader);
   LoadedModel text_side;
   load_text_side(path, description, text_side);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <future>
 #include <optional>
 #include <string_view>
 
+#include "core/cpu_count.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/memory.h"
@@ -98,12 +100,21 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   }
 
   model.backend = ops::make_cpu_backend(pool, chosen_kernels());
+  if (const std::size_t processors = allowed_cpus().size();
+      static_cast<std::size_t>(pool.size()) > processors) {
+    log::warn("{} threads on {} processors: more threads than processors make it slower",
+              pool.size(), processors);
+  }
   log::info("{}: {} ({} parameters), kernels {}, {} threads", model.name, model.architecture,
             model.parameters, model.backend->name(), pool.size());
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
+  nn::complete_spec(description.spec, loader);
+  // A vocabulary is built by one thread, so it is built while the weights are packed by all.
+  auto text_side = std::async(std::launch::async | std::launch::deferred,
+                              [&] { load_text_side(path, description, model, options.text); });
   nn::DecoderWeights weights = nn::load_weights(description.spec, loader);
-  load_text_side(path, description, model, options.text);
+  text_side.get();
 
   nn::DecoderOptions decoder;
   decoder.context_length = static_cast<std::int32_t>(context);

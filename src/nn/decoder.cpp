@@ -14,6 +14,16 @@ std::size_t float_bytes(std::int64_t rows, std::int64_t cols) {
   return static_cast<std::size_t>(rows * cols) * sizeof(float);
 }
 
+// Moves the rows named by `wanted`, which rises, to the front: none overwrites one still needed.
+void gather(const std::vector<std::int32_t>& wanted, ops::Rows rows) {
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const auto to = static_cast<std::int64_t>(i);
+    if (wanted[i] != to) {
+      std::memcpy(rows.row(to), rows.row(wanted[i]), float_bytes(1, rows.cols));
+    }
+  }
+}
+
 }  // namespace
 
 Decoder::ActivationBuffer::ActivationBuffer(std::int64_t max_rows, std::int64_t cols,
@@ -129,8 +139,8 @@ void Decoder::add_to_residual(const ops::Activations& in, const Linear& linear, 
   backend_.norm_rows(norm.params(), output.out, hidden, true);
 }
 
-void Decoder::attention_block(const DecoderWeights::Layer& layer, std::size_t index,
-                              ops::Rows hidden) {
+ops::Rows Decoder::attention_block(const DecoderWeights::Layer& layer, std::size_t index,
+                                   ops::Rows hidden, const std::vector<std::int32_t>* wanted) {
   const std::int64_t rows = hidden.rows;
   const ops::Activations normed = normed_.view(
       rows, layer.query.input_form() | layer.key.input_form() | layer.value.input_form());
@@ -154,11 +164,22 @@ void Decoder::attention_block(const DecoderWeights::Layer& layer, std::size_t in
   if (layer.key_norm) write.key_norm = layer.key_norm.params();
   backend_.write_cache(write, cache_.layer(index), sequences, q, k, v);
 
+  const auto count = wanted != nullptr ? static_cast<std::int64_t>(wanted->size()) : rows;
+  if (count == 0) return hidden.slice(0, 0);
   const ops::AttentionParams params{spec_.heads, static_cast<float>(spec_.attention_scale),
                                     static_cast<float>(spec_.attention_softcap), spec.window};
-  const ops::Activations attended = attended_.view(rows, layer.output.input_form());
+  const unsigned form = layer.output.input_form();
+  ops::Activations attended = attended_.view(rows, count == rows ? form : ops::kFormF32);
   backend_.attention(params, cache_.layer(index), sequences, q, attended);
+  if (count < rows) {
+    gather(*wanted, attended.as_rows());
+    gather(*wanted, hidden);
+    hidden = hidden.slice(0, count);
+    attended = attended_.view(count, form);
+    backend_.quantize(attended.as_rows(), attended);
+  }
   add_to_residual(attended, layer.output, layer.post_attention_norm, hidden);
+  return hidden;
 }
 
 void Decoder::ffn_block(const DecoderWeights::Layer& layer, ops::Rows hidden) {
@@ -171,18 +192,10 @@ void Decoder::ffn_block(const DecoderWeights::Layer& layer, ops::Rows hidden) {
   add_to_residual(gated, layer.down, layer.post_ffn_norm, hidden);
 }
 
-void Decoder::compute_logits(const Batch& batch, ops::Rows hidden, std::span<float> logits) {
-  const auto count = static_cast<std::int64_t>(batch.logit_rows.size());
-  if (count == 0) return;
-  // Gather in place: logit_rows rise, so a row never overwrites one that is still needed.
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t row = batch.logit_rows[static_cast<std::size_t>(i)];
-    if (row != i) {
-      std::memcpy(hidden.row(i), hidden.row(row), float_bytes(1, spec_.hidden_size));
-    }
-  }
+void Decoder::compute_logits(ops::Rows hidden, std::span<float> logits) {
+  const std::int64_t count = hidden.rows;
   const ops::Activations normed = normed_.view(count, weights_.head.input_form());
-  backend_.norm(weights_.final_norm.params(), hidden.slice(0, count), normed);
+  backend_.norm(weights_.final_norm.params(), hidden, normed);
   const ops::Rows out{logits.data(), count, spec_.vocab_size, spec_.vocab_size};
   const ops::LinearOutput head{weights_.head.weight.get(), weights_.head.bias_data(), out, 1.0F,
                                false};
@@ -193,14 +206,17 @@ void Decoder::compute_logits(const Batch& batch, ops::Rows hidden, std::span<flo
 void Decoder::forward(const Batch& batch, std::span<float> logits) {
   if (batch.rows() == 0) return;
   prepare_sequences(batch);
-  const ops::Rows hidden = rows_of(hidden_, batch.rows(), spec_.hidden_size);
+  ops::Rows hidden = rows_of(hidden_, batch.rows(), spec_.hidden_size);
   backend_.embed(*weights_.embedding.weight, batch.tokens,
                  static_cast<float>(spec_.embedding_scale), hidden);
-  for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
-    attention_block(weights_.layers[i], i, hidden);
-    ffn_block(weights_.layers[i], hidden);
+  // What follows the last layer's keys and values is of use only where logits are wanted.
+  const std::size_t last = weights_.layers.size() - 1;
+  for (std::size_t i = 0; i <= last; ++i) {
+    hidden =
+        attention_block(weights_.layers[i], i, hidden, i == last ? &batch.logit_rows : nullptr);
+    if (hidden.rows > 0) ffn_block(weights_.layers[i], hidden);
   }
-  compute_logits(batch, hidden, logits);
+  if (hidden.rows > 0) compute_logits(hidden, logits);
 }
 
 }  // namespace mistral::nn

@@ -38,9 +38,11 @@ struct DecoderWeights {
   Linear head;
 };
 
-// Reads everything that `spec` names, or only checks it when the loader has no backend. Completes
-// spec.vocab_size. Throws Error.
-[[nodiscard]] DecoderWeights load_weights(DecoderSpec& spec, WeightLoader& loader);
+// Sets what only the weights tell: spec.vocab_size, when it is 0. Throws Error.
+void complete_spec(DecoderSpec& spec, const WeightLoader& loader);
+// Reads everything that the completed `spec` names, or only checks it when the loader has no
+// backend. Throws Error.
+[[nodiscard]] DecoderWeights load_weights(const DecoderSpec& spec, WeightLoader& loader);
 
 struct DecoderOptions {
   std::int32_t context_length = 0;  // most positions of a sequence
@@ -88,12 +90,15 @@ class Decoder final : public SequenceModel {
     return {memory.as<float>(), rows, cols, cols};
   }
   void prepare_sequences(const Batch& batch);
-  void attention_block(const DecoderWeights::Layer& layer, std::size_t index, ops::Rows hidden);
+  // Returns the rows that go on: all, or those in `wanted`, moved to the front, when it is given.
+  [[nodiscard]] ops::Rows attention_block(const DecoderWeights::Layer& layer, std::size_t index,
+                                          ops::Rows hidden,
+                                          const std::vector<std::int32_t>* wanted);
   void ffn_block(const DecoderWeights::Layer& layer, ops::Rows hidden);
   // hidden += norm(linear(in)), or hidden += linear(in) when there is no norm.
   void add_to_residual(const ops::Activations& in, const Linear& linear, const Norm& norm,
                        ops::Rows hidden);
-  void compute_logits(const Batch& batch, ops::Rows hidden, std::span<float> logits);
+  void compute_logits(ops::Rows hidden, std::span<float> logits);
 
   DecoderSpec spec_;
   DecoderWeights weights_;

@@ -43,14 +43,18 @@ std::string layer_name(const std::string& pattern, std::size_t layer) {
 
 }  // namespace
 
-DecoderWeights load_weights(DecoderSpec& spec, WeightLoader& loader) {
+void complete_spec(DecoderSpec& spec, const WeightLoader& loader) {
+  if (spec.vocab_size == 0) {
+    spec.vocab_size = loader.matrix_info(spec.names.embedding + ".weight").view.shape[0];
+  }
+}
+
+DecoderWeights load_weights(const DecoderSpec& spec, WeightLoader& loader) {
   Reader reader(spec, loader);
   const TensorNames& names = spec.names;
   DecoderWeights weights;
   // The largest matrices first, so that their mapped source is gone before the rest is resident.
   const std::string embedding = names.embedding + ".weight";
-  const std::int64_t rows = loader.matrix_info(embedding).view.shape[0];
-  if (spec.vocab_size == 0) spec.vocab_size = rows;
   weights.embedding.weight = loader.matrix(embedding, spec.vocab_size, spec.hidden_size);
   const bool tied =
       spec.tied_head == DecoderSpec::Tied::kYes ||
