@@ -28,41 +28,48 @@ void add_end_token(std::vector<TokenId>& ends, std::optional<std::int64_t> id) {
   if (std::find(ends.begin(), ends.end(), token) == ends.end()) ends.push_back(token);
 }
 
-// The tokenizer files of a folder, the first that is there.
-std::unique_ptr<text::Tokenizer> folder_tokenizer(const fs::path& folder) {
+// A tokenizer and the file that it is from.
+struct FoundTokenizer {
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::string source;
+};
+
+FoundTokenizer read_tokenizer(const fs::path& file) {
+  return {file.extension() == ".model" ? text::load_sentencepiece(file)
+                                       : text::load_tokenizer_json(file),
+          file.string()};
+}
+
+// The tokenizer file of a folder, the first that is there.
+FoundTokenizer folder_tokenizer(const fs::path& folder) {
   std::error_code ignored;
-  if (const fs::path file = folder / "tokenizer.json"; fs::exists(file, ignored)) {
-    return text::load_tokenizer_json(file);
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model"}) {
+    if (fs::exists(folder / name, ignored)) return read_tokenizer(folder / name);
   }
-  for (const char* name : {"tokenizer.model", "spiece.model"}) {
-    if (fs::exists(folder / name, ignored)) return text::load_sentencepiece(folder / name);
-  }
-  return nullptr;
+  return {};
 }
 
 // The tokenizer that the options name; null when they name none, or a folder without one for a
 // GGUF model, which has its own.
-std::unique_ptr<text::Tokenizer> chosen_tokenizer(const TextOptions& options, bool gguf) {
-  if (!options.tokenizer_json.empty()) {
-    if (options.tokenizer_json.extension() == ".model") {
-      return text::load_sentencepiece(options.tokenizer_json);
-    }
-    return text::load_tokenizer_json(options.tokenizer_json);
+FoundTokenizer chosen_tokenizer(const TextOptions& options, bool gguf) {
+  if (!options.tokenizer_json.empty()) return read_tokenizer(options.tokenizer_json);
+  if (options.tokenizer_folder.empty()) return {};
+  if (FoundTokenizer found = folder_tokenizer(options.tokenizer_folder); found.tokenizer) {
+    return found;
   }
-  if (options.tokenizer_folder.empty()) return nullptr;
-  if (auto tokenizer = folder_tokenizer(options.tokenizer_folder)) return tokenizer;
   if (!gguf) {
     throw make_error(ErrorKind::kNotFound, "{}: neither tokenizer.json nor tokenizer.model there",
                      options.tokenizer_folder.string());
   }
   log::warn("{}: no tokenizer there; the GGUF file's own is used",
             options.tokenizer_folder.string());
-  return nullptr;
+  return {};
 }
 
 // Rows of the embedding that have no token are padding. Tokens that have no row are worse: the
 // model never learned them.
-void check_vocabulary(const text::Tokenizer& tokenizer, std::int64_t rows) {
+void check_vocabulary(const text::Tokenizer& tokenizer, std::string_view source,
+                      std::int64_t rows) {
   const auto out_of_range = [&](std::size_t size) -> std::optional<TokenId> {
     for (auto id = static_cast<std::size_t>(rows); id < size; ++id) {
       const auto token = static_cast<TokenId>(id);
@@ -72,17 +79,18 @@ void check_vocabulary(const text::Tokenizer& tokenizer, std::int64_t rows) {
   };
   if (rows <= 0) return;
   if (const auto id = out_of_range(tokenizer.trained_size())) {
-    throw make_error(ErrorKind::kInvalidFile,
-                     "the vocabulary has {} tokens, but the embedding only {} rows: there is none "
-                     "for token {} \"{}\"",
-                     tokenizer.trained_size(), rows, *id, tokenizer.token(*id));
+    throw make_error(
+        ErrorKind::kInvalidFile,
+        "{}: the vocabulary has {} tokens, but the embedding only {} rows: there is none "
+        "for token {} \"{}\"",
+        source, tokenizer.trained_size(), rows, *id, tokenizer.token(*id));
   }
   if (const auto id = out_of_range(tokenizer.vocab_size())) {
-    log::warn("the embedding has {} rows: there is none for the added token {} \"{}\"", rows, *id,
-              tokenizer.token(*id));
+    log::warn("{}: the embedding has {} rows: there is none for the added token {} \"{}\"", source,
+              rows, *id, tokenizer.token(*id));
   }
   if (tokenizer.vocab_size() < static_cast<std::size_t>(rows) / 2) {
-    log::warn("the vocabulary has only {} tokens for the {} rows of the embedding",
+    log::warn("{}: the vocabulary has only {} tokens for the {} rows of the embedding", source,
               tokenizer.vocab_size(), rows);
   }
 }
@@ -90,30 +98,27 @@ void check_vocabulary(const text::Tokenizer& tokenizer, std::int64_t rows) {
 void load_tokenizer(const ModelPath& path, const Description& description,
                     const TextOptions& options, LoadedModel& model) {
   const bool chosen = !options.tokenizer_json.empty() || !options.tokenizer_folder.empty();
-  std::string source = path.folder.string();
   try {
-    model.tokenizer = chosen_tokenizer(options, description.gguf != nullptr);
-    if (model.tokenizer) {
-      source = options.tokenizer_json.empty() ? options.tokenizer_folder.string()
-                                              : options.tokenizer_json.string();
-    } else if (description.gguf) {
-      source = path.files.front().string();
-      model.tokenizer = text::load_gguf_tokenizer(description.gguf->metadata());
-    } else {
-      model.tokenizer = folder_tokenizer(path.folder);
+    FoundTokenizer found = chosen_tokenizer(options, description.gguf != nullptr);
+    if (!found.tokenizer && description.gguf) {
+      const std::string file = path.files.front().string();
+      try {
+        found = {text::load_gguf_tokenizer(description.gguf->metadata()), file};
+      } catch (Error& error) {
+        throw Error(error.add_context(file));
+      }
+    } else if (!found.tokenizer) {
+      found = folder_tokenizer(path.folder);
     }
-    if (!model.tokenizer) {
+    if (!found.tokenizer) {
       model.tokenizer_problem = fmt::format(
           "{}: neither tokenizer.json nor tokenizer.model in this folder", path.folder.string());
       return;
     }
-    check_vocabulary(*model.tokenizer, description.spec.vocab_size);
-  } catch (Error& error) {
-    model.tokenizer.reset();
-    if (std::string_view(error.what()).find(source) == std::string_view::npos) {
-      error.add_context(source);
-    }
-    if (chosen) throw Error(error);
+    check_vocabulary(*found.tokenizer, found.source, description.spec.vocab_size);
+    model.tokenizer = std::move(found.tokenizer);
+  } catch (const Error& error) {
+    if (chosen) throw;
     model.tokenizer_problem = error.what();
     log::warn("the tokenizer cannot be used: {}", error.what());
   }

@@ -1,6 +1,8 @@
 // `tokenize` and `info`, and the text inputs of `eval`.
 #include <cstring>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -63,6 +65,81 @@ TEST(TokenizeTest, EncodesTextAndChatsOfEveryFolder) {
     EXPECT_EQ(chat_json["text"], chat["rendered"]);
     EXPECT_EQ(chat_json["ids"], chat["ids"]);
   }
+}
+
+// A copy of the first reference folder whose tokenizer.json `change` edits.
+class EditedModel {
+ public:
+  template <typename Change>
+  explicit EditedModel(Change&& change) {
+    const std::filesystem::path source = folder_models().front().folder;
+    std::filesystem::copy(source, folder_.path());
+    Json tokenizer = read_json(source / "tokenizer.json");
+    change(tokenizer);
+    const std::filesystem::path file = folder_.path() / "tokenizer.json";
+    std::filesystem::remove(file);
+    folder_.write("tokenizer.json", tokenizer.dump());
+  }
+  [[nodiscard]] Outcome run(std::vector<std::string> arguments) const {
+    return run_program(join({"tokenize", "-m", folder_.path().string()}, arguments));
+  }
+  [[nodiscard]] const TemporaryFolder& folder() const { return folder_; }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+TEST(TokenizeTest, VocabulariesMustFitTheEmbedding) {
+  ASSERT_FALSE(folder_models().empty());
+  const EditedModel large([](Json& json) { json["model"]["vocab"]["zzzz"] = 500'000; });
+  const Outcome refused = large.run({"-p", "hi"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("tokenizer.json"));
+  EXPECT_THAT(refused.err, HasSubstr("zzzz"));
+  // Added tokens without a row are harmless as long as nobody uses them.
+  const EditedModel added([](Json& json) {
+    json["added_tokens"].push_back({{"id", 500'000}, {"content", "<zz>"}, {"special", true}});
+  });
+  const Outcome warned = added.run({"-p", "hi"});
+  EXPECT_EQ(warned.code, 0);
+  EXPECT_THAT(warned.err, HasSubstr("<zz>"));
+}
+
+TEST(TokenizeTest, DamagedTokenizersNameFileAndEntry) {
+  ASSERT_FALSE(folder_models().empty());
+  const EditedModel duplicate([](Json& json) { json["model"]["vocab"]["zzzz"] = 0; });
+  EXPECT_THAT(duplicate.run({"-p", "hi"}).err, HasSubstr("the id 0 is given to"));
+  const EditedModel merge([](Json& json) {
+    json["model"]["merges"].push_back(Json::array({"zzz", "z"}));
+  });
+  const Outcome outcome = merge.run({"-p", "hi"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("tokenizer.json"));
+  EXPECT_THAT(outcome.err, HasSubstr("\"zzz\" is not in model.vocab"));
+}
+
+TEST(TokenizeTest, TemplatesAndTheirVariablesComeFromTheCommandLine) {
+  ASSERT_FALSE(folder_models().empty());
+  const EditedModel model([](Json&) {});
+  const std::string chat =
+      model.folder().write("chat.json", R"([{"role": "user", "content": "hi"}])").string();
+  const std::string tools =
+      model.folder().write("tools.json", R"([{"type": "function"}])").string();
+  const auto rendered = [&](const std::vector<std::string>& more) {
+    const Outcome outcome = model.run(join({"--chat", chat}, more));
+    return outcome.code == 0 ? outcome.out : outcome.err;
+  };
+  EXPECT_EQ(rendered({"--chat-template", "chatml"}),
+            "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+  const std::string shows = "{{ enable_thinking }} {{ x }} {{ tools | length }}";
+  EXPECT_EQ(rendered({"--chat-template", shows, "--enable-thinking", "false",
+                      "--chat-template-kwargs", R"({"x": [1]})", "--tools", tools}),
+            "False [1] 1");
+  const std::string file = model.folder().write("t.jinja", "{{ messages[0].role }}").string();
+  EXPECT_EQ(rendered({"--jinja-explicit", file, "--chat-template", "chatml"}), "user");
+  EXPECT_THAT(rendered({"--chat-template-kwargs", "[1]"}), HasSubstr("--chat-template-kwargs"));
+  EXPECT_THAT(rendered({"--tools", chat + "x"}), HasSubstr("chat.jsonx"));
+  EXPECT_THAT(rendered({"--chat-template", "{% if %}"}), HasSubstr("line 1"));
 }
 
 TEST(TokenizeTest, EncodesTheTextsOfGgufCases) {

@@ -105,6 +105,44 @@ TEST_F(Chat, VariablesReachTheTemplate) {
       "False");
 }
 
+TEST_F(Chat, ToolsAreNoneUnlessGivenAndMayHaveTheirOwnTemplate) {
+  EXPECT_EQ(prepared("{{ tools is none }} {{ documents is none }}", false, false).text,
+            "True True");
+  model_.tool_template = text::ChatTemplate::compile("tools: {{ tools | length }}");
+  const Json tools = {{"tools", Json::array({{{"type", "function"}}})}};
+  EXPECT_EQ(prepared("plain", false, false, tools).text, "tools: 1");
+  EXPECT_EQ(prepared("plain", false, false, {{"tools", Json::array()}}).text, "plain");
+  EXPECT_EQ(prepared("plain", false, false).text, "plain");
+}
+
+TEST_F(Chat, TokensThatCameWithTheTemplateWin) {
+  model_.template_tokens = {{"eos_token", "<end>"}};
+  EXPECT_EQ(prepared("{{ eos_token }}", false, false).text, "<end>");
+}
+
+TEST_F(Chat, ListsOfTextPartsAreTextsForTemplatesThatExpectTexts) {
+  messages_ = Json::parse(R"([{"role": "user", "content": [
+      {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}])");
+  EXPECT_EQ(prepared("{{ messages[0].content }}", false, false).text, "a\nb");
+  EXPECT_EQ(prepared("{{ messages[0].content is string }}", false, false).text, "False");
+  EXPECT_EQ(prepared("{%- for part in messages[0]['content'] %}{{ part.text }};{% endfor %}", false,
+                     false)
+                .text,
+            "a;b;");
+  messages_[0]["content"].push_back({{"type", "image"}});
+  EXPECT_NE(prepared("{{ messages[0].content }}", false, false).text.find("image"),
+            std::string::npos);
+}
+
+TEST_F(Chat, TheReasoningStyleFollowsThePrompt) {
+  const auto inside = [&](const std::string& source) {
+    const PreparedPrompt prompt = prepared(source, false, false);
+    return reasoning_style(model_, prompt).inside;
+  };
+  EXPECT_TRUE(inside("{{ messages[0].content }}<think>\n"));
+  EXPECT_FALSE(inside("{{ messages[0].content }}<think>\n\n</think>\n\n"));
+}
+
 TEST_F(Chat, RefusesWhatCannotBePrepared) {
   const auto message_of = [this](const Json& messages) {
     try {

@@ -2,11 +2,14 @@
 // and how a text is prepared for them.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "text/tokenizer/gguf_vocabulary.h"
+#include "text/tokenizer/tokenizer.h"
+#include "text/tokenizer/tokenizer_config.h"
 
 namespace mistral::text {
 
@@ -39,5 +42,9 @@ struct SentencePieceModel {
   // naming the field.
   [[nodiscard]] static SentencePieceModel parse(std::string_view bytes);
 };
+
+// The tokenizer of a model file's bytes, which may go away afterwards. Throws as parse().
+[[nodiscard]] std::unique_ptr<Tokenizer> parse_sentencepiece(std::string_view bytes,
+                                                             const TokenizerConfig& config);
 
 }  // namespace mistral::text

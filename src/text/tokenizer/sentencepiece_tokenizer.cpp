@@ -346,15 +346,19 @@ GgufVocabulary make_vocabulary(const SentencePieceModel& model, const TokenizerC
 
 }  // namespace
 
+std::unique_ptr<Tokenizer> parse_sentencepiece(std::string_view bytes,
+                                               const TokenizerConfig& config) {
+  const SentencePieceModel model = SentencePieceModel::parse(bytes);
+  return std::make_unique<SentencePieceTokenizer>(make_vocabulary(model, config), model,
+                                                  config.legacy);
+}
+
 std::unique_ptr<Tokenizer> load_sentencepiece(const std::filesystem::path& path) {
   try {
     const MappedFile file(path);
     const std::span<const std::byte> bytes = file.bytes();
-    const SentencePieceModel model =
-        SentencePieceModel::parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-    const TokenizerConfig config = TokenizerConfig::read(path.parent_path());
-    return std::make_unique<SentencePieceTokenizer>(make_vocabulary(model, config), model,
-                                                    config.legacy);
+    return parse_sentencepiece({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                               TokenizerConfig::read(path.parent_path()));
   } catch (Error& error) {
     throw Error(error.add_context(path.string()));
   }
