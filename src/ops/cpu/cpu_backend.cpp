@@ -121,8 +121,7 @@ void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Ac
                          Worker& worker) const {
   MatmulTask task;
   task.dtype = weight.dtype();
-  task.panel = weight.panel(unit * kUnitPanels);
-  task.panel_bytes = weight.panel_bytes();
+  task.unit = weight.unit(unit);
   task.in = weight.in();
   task.input = &in;
   task.first_row = first_row;

@@ -12,14 +12,14 @@
 
 namespace mistral::ops::cpu {
 
-// A unit: two panels of 16 outputs, times rows of one input.
+// A unit, two panels of 16 outputs that stand interleaved in memory (packed_weight.h), times rows
+// of one input.
 inline constexpr int kUnitPanels = 2;
 inline constexpr int kUnitColumns = kUnitPanels * 16;
 
 struct MatmulTask {
   DType dtype = DType::kF32;
-  const std::byte* panel = nullptr;  // the first panel
-  std::int64_t panel_bytes = 0;      // to the next one
+  const std::byte* unit = nullptr;
   std::int64_t in = 0;
   const Activations* input = nullptr;
   std::int64_t first_row = 0;

@@ -174,55 +174,53 @@ ActivationForm form_of(DType dtype, std::int64_t weights, bool bf16_inputs) {
   }
 }
 
-// Of 16 rows.
-std::int64_t panel_size(DType dtype, std::int64_t in) {
-  const std::int64_t padded = panel_layout(dtype) == PanelLayout::kPairs ? (in + 1) / 2 * 2 : in;
-  return row_bytes(dtype, padded) * kPanelRows;
+std::int64_t unit_size(DType dtype, std::int64_t in) {
+  const std::int64_t padded = unit_layout(dtype) == UnitLayout::kPairs ? (in + 1) / 2 * 2 : in;
+  return row_bytes(dtype, padded) * kUnitRows;
 }
 
 }  // namespace
 
-PanelLayout panel_layout(DType dtype) {
+UnitLayout unit_layout(DType dtype) {
   switch (dtype) {
     case DType::kF32:
     case DType::kF16:
-      return PanelLayout::kDense;
+      return UnitLayout::kDense;
     case DType::kBF16:
-      return PanelLayout::kPairs;
+      return UnitLayout::kPairs;
     default:
-      return fields(dtype).empty() ? PanelLayout::kRaw : PanelLayout::kInterleaved;
+      return fields(dtype).empty() ? UnitLayout::kRaw : UnitLayout::kInterleaved;
   }
 }
 
 PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_inputs,
                            ThreadPool& pool, const ReleaseCallback& on_done)
     : Weight(source.shape[0], source.shape[1], storage),
-      layout_(panel_layout(storage)),
+      layout_(unit_layout(storage)),
       form_(form_of(storage, source.shape[0] * source.shape[1], bf16_inputs)),
-      panel_bytes_(panel_size(storage, source.shape[1])),
-      buffer_(static_cast<std::size_t>(panels() * panel_bytes_)) {
+      unit_bytes_(unit_size(storage, source.shape[1])),
+      buffer_(static_cast<std::size_t>(units() * unit_bytes_)) {
   // In slices, so that source and copy are never both in memory as a whole.
   const std::int64_t source_row = row_bytes(source.dtype, in());
   const std::int64_t slice = std::max<std::int64_t>(
-      pool.size(), (std::int64_t{16} << 20) / std::max<std::int64_t>(1, source_row * kPanelRows));
-  for (std::int64_t first = 0; first < panels(); first += slice) {
-    const std::int64_t count = std::min(slice, panels() - first);
+      pool.size(), (std::int64_t{16} << 20) / std::max<std::int64_t>(1, source_row * kUnitRows));
+  for (std::int64_t first = 0; first < units(); first += slice) {
+    const std::int64_t count = std::min(slice, units() - first);
     pool.run(count, 1, [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t p = begin; p < end; ++p) pack_panel(source, first + p);
+      for (std::int64_t u = begin; u < end; ++u) pack_unit(source, first + u);
     });
     if (on_done) {
-      const std::int64_t row_begin = std::min(first * kPanelRows, out());
-      const std::int64_t row_end = std::min((first + count) * kPanelRows, out());
+      const std::int64_t row_begin = first * kUnitRows;
+      const std::int64_t row_end = std::min((first + count) * kUnitRows, out());
       on_done(source.data.subspan(static_cast<std::size_t>(row_begin * source_row),
                                   static_cast<std::size_t>((row_end - row_begin) * source_row)));
     }
   }
 }
 
-void PackedWeight::pack_panel(const TensorView& source, std::int64_t index) {
-  const std::int64_t first_row = index * kPanelRows;
-  const int rows = static_cast<int>(std::min(kPanelRows, out() - first_row));
-  if (rows <= 0) return;
+void PackedWeight::pack_unit(const TensorView& source, std::int64_t index) {
+  const std::int64_t first_row = index * kUnitRows;
+  const int rows = static_cast<int>(std::min(kUnitRows, out() - first_row));
   const std::int64_t row_size = row_bytes(dtype(), in());
   const std::byte* base = source.data.data() + first_row * row_bytes(source.dtype, in());
   std::vector<std::byte> encoded;
@@ -236,33 +234,38 @@ void PackedWeight::pack_panel(const TensorView& source, std::int64_t index) {
     }
     base = encoded.data();
   }
-  std::byte* panel = buffer_.data() + index * panel_bytes_;
+  std::byte* unit = buffer_.data() + index * unit_bytes_;
   switch (layout_) {
-    case PanelLayout::kRaw:
-      std::memcpy(panel, base, static_cast<std::size_t>(rows * row_size));
+    case UnitLayout::kRaw:
+      std::memcpy(unit, base, static_cast<std::size_t>(rows * row_size));
       return;
-    case PanelLayout::kInterleaved: {
+    case UnitLayout::kInterleaved: {
       const DTypeInfo& type = info(dtype());
-      const std::byte* block_rows[kPanelRows] = {};
-      for (std::int64_t b = 0; b < in() / type.block_elements; ++b) {
-        for (int r = 0; r < rows; ++r) block_rows[r] = base + r * row_size + b * type.block_bytes;
-        pack_block(dtype(), block_rows, rows, panel + b * type.block_bytes * kPanelRows);
-      }
-      return;
-    }
-    case PanelLayout::kPairs:
-      for (int r = 0; r < rows; ++r) {
-        for (std::int64_t k = 0; k < in(); ++k) {
-          std::memcpy(panel + ((k / 2 * kPanelRows + r) * 2 + k % 2) * 2,
-                      base + r * row_size + k * 2, 2);
+      for (int first = 0; first < rows; first += kPanelRows) {
+        const int count = std::min<int>(kPanelRows, rows - first);
+        const std::byte* block_rows[kPanelRows] = {};
+        for (std::int64_t b = 0; b < in() / type.block_elements; ++b) {
+          for (int r = 0; r < count; ++r) {
+            block_rows[r] = base + (first + r) * row_size + b * type.block_bytes;
+          }
+          pack_block(dtype(), block_rows, count, unit + (b * kUnitRows + first) * type.block_bytes);
         }
       }
       return;
-    case PanelLayout::kDense: {
+    }
+    case UnitLayout::kPairs:
+      for (int r = 0; r < rows; ++r) {
+        for (std::int64_t k = 0; k < in(); ++k) {
+          std::memcpy(unit + ((k / 2 * kUnitRows + r) * 2 + k % 2) * 2, base + r * row_size + k * 2,
+                      2);
+        }
+      }
+      return;
+    case UnitLayout::kDense: {
       const auto transpose = [&]<std::size_t Width>() {
         for (int r = 0; r < rows; ++r) {
           for (std::int64_t k = 0; k < in(); ++k) {
-            std::memcpy(panel + static_cast<std::size_t>(k * kPanelRows + r) * Width,
+            std::memcpy(unit + static_cast<std::size_t>(k * kUnitRows + r) * Width,
                         base + r * row_size + static_cast<std::size_t>(k) * Width, Width);
           }
         }
@@ -278,32 +281,34 @@ void PackedWeight::pack_panel(const TensorView& source, std::int64_t index) {
 }
 
 void PackedWeight::dequantize_row(std::int64_t row, float* out) const {
-  const std::byte* base = panel(row / kPanelRows);
-  const int r = static_cast<int>(row % kPanelRows);
+  const std::byte* base = unit(row / kUnitRows);
+  const int r = static_cast<int>(row % kUnitRows);
   switch (layout_) {
-    case PanelLayout::kRaw:
+    case UnitLayout::kRaw:
       quant::dequantize_row(dtype(), base + r * row_bytes(dtype(), in()), out, in());
       return;
-    case PanelLayout::kInterleaved: {
+    case UnitLayout::kInterleaved: {
       const DTypeInfo& type = info(dtype());
       std::array<std::byte, 256> block;
       for (std::int64_t b = 0; b < in() / type.block_elements; ++b) {
-        unpack_block(dtype(), base + b * type.block_bytes * kPanelRows, r, block.data());
+        unpack_block(dtype(),
+                     base + (b * kUnitRows + r / kPanelRows * kPanelRows) * type.block_bytes,
+                     static_cast<int>(r % kPanelRows), block.data());
         quant::dequantize_row(dtype(), block.data(), out + b * type.block_elements,
                               type.block_elements);
       }
       return;
     }
-    case PanelLayout::kPairs:
+    case UnitLayout::kPairs:
       for (std::int64_t k = 0; k < in(); ++k) {
-        quant::dequantize_row(dtype(), base + ((k / 2 * kPanelRows + r) * 2 + k % 2) * 2, out + k,
+        quant::dequantize_row(dtype(), base + ((k / 2 * kUnitRows + r) * 2 + k % 2) * 2, out + k,
                               1);
       }
       return;
-    case PanelLayout::kDense: {
+    case UnitLayout::kDense: {
       const std::int64_t element = info(dtype()).block_bytes;
       for (std::int64_t k = 0; k < in(); ++k) {
-        quant::dequantize_row(dtype(), base + (k * kPanelRows + r) * element, out + k, 1);
+        quant::dequantize_row(dtype(), base + (k * kUnitRows + r) * element, out + k, 1);
       }
       return;
     }

@@ -1,15 +1,15 @@
 // Weights in the layout of the CPU kernels.
 //
-// A matrix is cut into panels of 16 output rows (padded with zeros to whole panels, and to
-// an even number of them). What the
-// kernels of a type want decides the layout inside a panel:
-// - kInterleaved (block formats with int8 kernels): block after block along k; inside a block every
-//   field of the 16 rows is interleaved in units of its natural width, so that the 4 codes of one
-//   row that a dot-product instruction multiplies stand beside those of the next row. The high bits
-//   of Q5_0 and Q5_1 are transposed to one byte per lane, bit s for step s of 4 codes.
-//   Size: exactly that of the file.
-// - kDense (F32, F16): [k][16].
-// - kPairs (BF16): [k / 2][16][2], an odd last k joined by zero.
+// A matrix is cut into units of 32 output rows (the last one is padded with zeros), each a stretch
+// of memory that a kernel reads from one end to the other. What the kernels of a type want decides
+// the layout inside a unit:
+// - kInterleaved (block formats with int8 kernels): two panels of 16 rows, whose blocks along k
+//   alternate. Inside a panel's block every field of the 16 rows is interleaved in units of its
+//   natural width, so that the 4 codes of one row that a dot-product instruction multiplies stand
+//   beside those of the next row. The high bits of Q5_0 and Q5_1 are transposed to one byte per
+//   lane, bit s for step s of 4 codes. Size: exactly that of the file.
+// - kDense (F32, F16): [k][32].
+// - kPairs (BF16): [k / 2][32][2], an odd last k joined by zero.
 // - kRaw (all other types): rows as in the file; the kernel decodes them on the way.
 #pragma once
 
@@ -23,9 +23,10 @@
 namespace mistral::ops::cpu {
 
 inline constexpr std::int64_t kPanelRows = 16;
+inline constexpr std::int64_t kUnitRows = 2 * kPanelRows;
 
-enum class PanelLayout { kInterleaved, kDense, kPairs, kRaw };
-[[nodiscard]] PanelLayout panel_layout(DType dtype);
+enum class UnitLayout { kInterleaved, kDense, kPairs, kRaw };
+[[nodiscard]] UnitLayout unit_layout(DType dtype);
 
 class PackedWeight final : public Weight {
  public:
@@ -38,21 +39,17 @@ class PackedWeight final : public Weight {
   [[nodiscard]] ActivationForm input_form() const override { return form_; }
   void dequantize_row(std::int64_t row, float* out) const override;
 
-  // Even: the kernels take two at a time.
-  [[nodiscard]] std::int64_t panels() const {
-    return (out() + 2 * kPanelRows - 1) / (2 * kPanelRows) * 2;
-  }
-  [[nodiscard]] std::int64_t panel_bytes() const { return panel_bytes_; }
-  [[nodiscard]] const std::byte* panel(std::int64_t index) const {
-    return buffer_.data() + index * panel_bytes_;
+  [[nodiscard]] std::int64_t units() const { return (out() + kUnitRows - 1) / kUnitRows; }
+  [[nodiscard]] const std::byte* unit(std::int64_t index) const {
+    return buffer_.data() + index * unit_bytes_;
   }
 
  private:
-  void pack_panel(const TensorView& source, std::int64_t index);
+  void pack_unit(const TensorView& source, std::int64_t index);
 
-  PanelLayout layout_;
+  UnitLayout layout_;
   ActivationForm form_;
-  std::int64_t panel_bytes_;
+  std::int64_t unit_bytes_;
   PageBuffer buffer_;
 };
 

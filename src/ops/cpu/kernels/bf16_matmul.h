@@ -14,10 +14,10 @@ inline Simd::F dot2(Simd::F acc, Simd::B a, Simd::I b) {
 }
 
 template <int R, bool Ahead>
-inline void bf16_rows(const std::byte* const* panels, int group, const std::uint32_t* in_rows,
-                      std::int64_t in_stride, std::int64_t pairs, std::int64_t left,
-                      std::int64_t skip, bool first, float* out) {
-  constexpr std::int64_t kAhead = 4096;
+inline void bf16_rows(const std::byte* unit, int group, const std::uint32_t* in_rows,
+                      std::int64_t in_stride, std::int64_t pairs, bool first, float* out) {
+  constexpr std::int64_t kPairBytes = kUnitColumns * 4;
+  constexpr std::int64_t kAhead = 8192;
   Simd::F acc[R][kGroups];
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < kGroups; ++g) {
@@ -26,13 +26,13 @@ inline void bf16_rows(const std::byte* const* panels, int group, const std::uint
     }
   }
   for (std::int64_t k = 0; k < pairs; ++k) {
-    std::int64_t at = k * 64 + kAhead;
-    if (at >= left) at += skip;
+    const std::byte* pair = unit + k * kPairBytes;
+    if (Ahead) {
+      for (std::int64_t i = 0; i < kPairBytes; i += 64) __builtin_prefetch(pair + kAhead + i, 0, 2);
+    }
     Simd::B w[kGroups];
     for (int g = 0; g < kGroups; ++g) {
-      const std::byte* panel = panels[(group + g) / kGroupsPerPanel];
-      if (Ahead) __builtin_prefetch(panel + at, 0, 2);
-      w[g] = Simd::load_bytes(panel + k * 64 + (group + g) % kGroupsPerPanel * Simd::kLanes * 4);
+      w[g] = Simd::load_bytes(pair + (group + g) * Simd::kLanes * 4);
     }
     for (int r = 0; r < R; ++r) {
       const Simd::I a = Simd::int_set1(static_cast<std::int32_t>(in_rows[r * in_stride + k]));
@@ -51,13 +51,11 @@ void bf16_matmul(const MatmulTask& t) {
   const std::int64_t in_stride = total;
   for (std::int64_t k = 0; k < total; k += kPairChunk) {
     const std::int64_t pairs = total - k < kPairChunk ? total - k : kPairChunk;
-    const std::byte* panels[kUnitPanels] = {};
-    for (int p = 0; p < kUnitPanels; ++p) panels[p] = t.panel + p * t.panel_bytes + k * 64;
+    const std::byte* unit = t.unit + k * kUnitColumns * 4;
     cover(t.rows, [&]<int R>(std::int64_t row, int group) {
       const auto run = [&]<bool Ahead>() {
-        bf16_rows<R, Ahead>(panels, group, t.input->bf16 + (t.first_row + row) * in_stride + k,
-                            in_stride, pairs, t.panel_bytes - k * 64,
-                            (kUnitPanels - 1) * t.panel_bytes, k == 0, t.out + row * kUnitColumns);
+        bf16_rows<R, Ahead>(unit, group, t.input->bf16 + (t.first_row + row) * in_stride + k,
+                            in_stride, pairs, k == 0, t.out + row * kUnitColumns);
       };
       if (row == 0) {
         run.template operator()<true>();

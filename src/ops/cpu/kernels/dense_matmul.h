@@ -13,24 +13,24 @@ namespace {
 
 inline constexpr std::int64_t kDenseChunk =
     256;  // also the largest block of a type without kernels
-inline constexpr std::int64_t kDensePrefetch = 4096;  // bytes ahead
+inline constexpr std::int64_t kDensePrefetch = 8192;  // bytes ahead
 
-// load<Parity>(panel, k, lane): weights of outputs `lane` and following for input k; k % 2 is
+// load<Parity>(unit, k, column): weights of outputs `column` and following for input k; k % 2 is
 // known where inputs come in pairs.
 struct DenseF32 {
   static constexpr bool kPairs = false;
   static constexpr std::int64_t kBytes = 4;
   template <int>
-  static Simd::F load(const std::byte* panel, std::int64_t k, int lane) {
-    return Simd::load(reinterpret_cast<const float*>(panel) + k * 16 + lane);
+  static Simd::F load(const std::byte* unit, std::int64_t k, int column) {
+    return Simd::load(reinterpret_cast<const float*>(unit) + k * kUnitColumns + column);
   }
 };
 struct DenseF16 {
   static constexpr bool kPairs = false;
   static constexpr std::int64_t kBytes = 2;
   template <int>
-  static Simd::F load(const std::byte* panel, std::int64_t k, int lane) {
-    return Simd::load_f16(panel + (k * 16 + lane) * 2);
+  static Simd::F load(const std::byte* unit, std::int64_t k, int column) {
+    return Simd::load_f16(unit + (k * kUnitColumns + column) * 2);
   }
 };
 struct DenseBF16 {
@@ -38,8 +38,8 @@ struct DenseBF16 {
   static constexpr std::int64_t kBytes = 2;
   // Pairs of inputs stand side by side: the low and the high half of 32 bits.
   template <int Parity>
-  static Simd::F load(const std::byte* panel, std::int64_t k, int lane) {
-    const std::byte* pairs = panel + (k / 2 * 16 + lane) * 4;
+  static Simd::F load(const std::byte* unit, std::int64_t k, int column) {
+    const std::byte* pairs = unit + (k / 2 * kUnitColumns + column) * 4;
     return Parity == 0 ? Simd::load_low_bf16(pairs) : Simd::load_high_bf16(pairs);
   }
 };
@@ -59,23 +59,11 @@ template <class Source, typename Function>
   }
 }
 
-// A chunk of the panels of a unit.
-struct DenseChunk {
-  const std::byte* panel[kUnitPanels];
-  std::int64_t left = 0;  // bytes from here to the panel's end; 0: nothing to ask for in advance
-  std::int64_t skip = 0;  // from there to the panel that comes next
-};
-
-// `Ahead`: asks for what comes next on the way; a constant, since it costs registers.
+// `unit`: its chunk's first input. `Ahead`: asks for what comes next on the way; a constant, since
+// it costs registers.
 template <class Source, int R, bool Ahead>
-inline void dense_rows(const DenseChunk& chunk, int group, const float* in_rows,
+inline void dense_rows(const std::byte* unit, int group, const float* in_rows,
                        std::int64_t in_stride, std::int64_t count, bool first, float* out) {
-  const std::byte* panel[kGroups];
-  int lane[kGroups];
-  for (int g = 0; g < kGroups; ++g) {
-    panel[g] = chunk.panel[(group + g) / kGroupsPerPanel];
-    lane[g] = (group + g) % kGroupsPerPanel * Simd::kLanes;
-  }
   Simd::F acc[R][kGroups];
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < kGroups; ++g) {
@@ -85,17 +73,14 @@ inline void dense_rows(const DenseChunk& chunk, int group, const float* in_rows,
   }
   each_input<Source>(count, [&]<int Parity>(std::int64_t k) {
     if (Parity == 0 && Ahead) {
-      constexpr std::int64_t kBytes = (Source::kPairs ? 32 : 16) * Source::kBytes;
-      std::int64_t at = k * 16 * Source::kBytes + kDensePrefetch;
-      if (at >= chunk.left) at += chunk.skip;
-      for (int g = 0; g < kGroups; g += kGroupsPerPanel) {
-        for (std::int64_t i = 0; i < kBytes; i += 64) {
-          __builtin_prefetch(panel[g] + at + i, 0, 2);
-        }
-      }
+      constexpr std::int64_t kBytes = (Source::kPairs ? 2 : 1) * kUnitColumns * Source::kBytes;
+      const std::byte* next = unit + k * kUnitColumns * Source::kBytes + kDensePrefetch;
+      for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(next + i, 0, 2);
     }
     Simd::F w[kGroups];
-    for (int g = 0; g < kGroups; ++g) w[g] = Source::template load<Parity>(panel[g], k, lane[g]);
+    for (int g = 0; g < kGroups; ++g) {
+      w[g] = Source::template load<Parity>(unit, k, (group + g) * Simd::kLanes);
+    }
     for (int r = 0; r < R; ++r) {
       const Simd::F a = Simd::set1(in_rows[r * in_stride + k]);
       for (int g = 0; g < kGroups; ++g) acc[r][g] = Simd::fma(w[g], a, acc[r][g]);
@@ -109,15 +94,15 @@ inline void dense_rows(const DenseChunk& chunk, int group, const float* in_rows,
 }
 
 template <class Source>
-inline void dense_chunk(const MatmulTask& t, const DenseChunk& chunk, std::int64_t k,
+inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, std::int64_t k,
                         std::int64_t count) {
   const Rows in = t.input->as_rows();
   cover(t.rows, [&]<int R>(std::int64_t row, int group) {
     const auto run = [&]<bool Ahead>() {
-      dense_rows<Source, R, Ahead>(chunk, group, in.row(t.first_row + row) + k, in.stride, count,
+      dense_rows<Source, R, Ahead>(unit, group, in.row(t.first_row + row) + k, in.stride, count,
                                    k == 0, t.out + row * kUnitColumns);
     };
-    if (chunk.left != 0 && row == 0) {
+    if (ahead && row == 0) {
       run.template operator()<true>();
     } else {
       run.template operator()<false>();
@@ -125,63 +110,49 @@ inline void dense_chunk(const MatmulTask& t, const DenseChunk& chunk, std::int64
   });
 }
 
-// fill(panel index, k, count, tile) writes [count][16] f32.
+// fill(k, count, tile) writes [count][kUnitColumns] f32.
 template <typename Fill>
 void tiled_matmul(const MatmulTask& t, Fill fill) {
-  auto* values = reinterpret_cast<float*>(t.scratch);
+  auto* tile = reinterpret_cast<float*>(t.scratch);
   for (std::int64_t k = 0; k < t.in; k += kDenseChunk) {
     const std::int64_t count = t.in - k < kDenseChunk ? t.in - k : kDenseChunk;
-    DenseChunk chunk;
-    for (int p = 0; p < kUnitPanels; ++p) {
-      float* tile = values + p * kDenseChunk * 16;
-      fill(p, k, count, tile);
-      chunk.panel[p] = reinterpret_cast<const std::byte*>(tile);
-    }
-    dense_chunk<DenseF32>(t, chunk, k, count);
+    fill(k, count, tile);
+    dense_chunk<DenseF32>(t, reinterpret_cast<const std::byte*>(tile), false, k, count);
   }
 }
 
 template <class Source>
 void dense_matmul(const MatmulTask& t) {
-  const auto place = [&](int p, std::int64_t k) {
-    return t.panel + p * t.panel_bytes + k * 16 * Source::kBytes;
-  };
+  constexpr std::int64_t kInputBytes = kUnitColumns * Source::kBytes;
   if (Source::kBytes == 4 || t.rows <= kDirectRows) {
     for (std::int64_t k = 0; k < t.in; k += kDenseChunk) {
-      DenseChunk chunk;
-      for (int p = 0; p < kUnitPanels; ++p) chunk.panel[p] = place(p, k);
-      chunk.left = t.panel_bytes - k * 16 * Source::kBytes;
-      chunk.skip = (kUnitPanels - 1) * t.panel_bytes;
-      dense_chunk<Source>(t, chunk, k, t.in - k < kDenseChunk ? t.in - k : kDenseChunk);
+      dense_chunk<Source>(t, t.unit + k * kInputBytes, true, k,
+                          t.in - k < kDenseChunk ? t.in - k : kDenseChunk);
     }
     return;
   }
-  tiled_matmul(t, [&](int p, std::int64_t k, std::int64_t count, float* tile) {
-    const std::int64_t left = t.panel_bytes - k * 16 * Source::kBytes;
+  tiled_matmul(t, [&](std::int64_t k, std::int64_t count, float* tile) {
+    const std::byte* unit = t.unit + k * kInputBytes;
     each_input<Source>(count, [&]<int Parity>(std::int64_t i) {
-      if (Parity == 0) {
-        std::int64_t at = i * 16 * Source::kBytes + kDensePrefetch;
-        if (at >= left) at += (kUnitPanels - 1) * t.panel_bytes;
-        __builtin_prefetch(place(p, k) + at, 0, 2);
-      }
-      for (int lane = 0; lane < 16; lane += Simd::kLanes) {
-        Simd::store(tile + i * 16 + lane, Source::template load<Parity>(place(p, k), i, lane));
+      __builtin_prefetch(unit + i * kInputBytes + kDensePrefetch, 0, 2);
+      for (int column = 0; column < kUnitColumns; column += Simd::kLanes) {
+        Simd::store(tile + i * kUnitColumns + column,
+                    Source::template load<Parity>(unit, i, column));
       }
     });
   });
 }
 
-// Types whose panels hold rows as in the file.
+// Types whose units hold rows as in the file.
 inline void raw_matmul(const MatmulTask& t) {
   const DTypeInfo& type = info(t.dtype);
   const std::int64_t row_size = row_bytes(t.dtype, t.in);
-  float* row = reinterpret_cast<float*>(t.scratch) + kUnitPanels * kDenseChunk * 16;
-  tiled_matmul(t, [&](int p, std::int64_t k, std::int64_t count, float* tile) {
-    const std::byte* blocks =
-        t.panel + p * t.panel_bytes + k / type.block_elements * type.block_bytes;
-    for (int r = 0; r < 16; ++r) {
+  float* row = reinterpret_cast<float*>(t.scratch) + kUnitColumns * kDenseChunk;
+  tiled_matmul(t, [&](std::int64_t k, std::int64_t count, float* tile) {
+    const std::byte* blocks = t.unit + k / type.block_elements * type.block_bytes;
+    for (int r = 0; r < kUnitColumns; ++r) {
       quant::dequantize_row(t.dtype, blocks + r * row_size, row, count);
-      for (std::int64_t i = 0; i < count; ++i) tile[i * 16 + r] = row[i];
+      for (std::int64_t i = 0; i < count; ++i) tile[i * kUnitColumns + r] = row[i];
     }
   });
 }

@@ -28,6 +28,7 @@ template <int Block, int BlockBytes, int SubBlock, int Phase, bool HasOffset, in
 struct FormatBase {
   static constexpr int kBlock = Block;  // inputs; also the block of the activations
   static constexpr std::int64_t kBlockBytes = std::int64_t{BlockBytes} * 16;  // of a panel
+  static constexpr std::int64_t kBlockStride = 2 * kBlockBytes;  // blocks of two panels alternate
   static constexpr int kSubBlock = SubBlock;
   static constexpr int kSteps = SubBlock / 4;
   static constexpr int kPhase = Phase;
@@ -74,7 +75,7 @@ inline Simd::B fifth_bits(const std::uint8_t* source, int step, int i) {
 template <class Fmt>
 inline void scales_of_32(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
   for (int s = 0; s < sub_blocks; ++s) {
-    const std::uint8_t* block = chunk + s * Fmt::kBlockBytes;
+    const std::uint8_t* block = chunk + s * Fmt::kBlockStride;
     each_lane_vector([&](int lane) {
       Simd::store(out.scale[s] + lane, f16_scales(block, lane));
       if constexpr (Fmt::kHasOffset) {
@@ -91,7 +92,7 @@ struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 1, false, 3> {
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
-    return nibbles(chunk + phase * kBlockBytes + 32, step, i);
+    return nibbles(chunk + phase * kBlockStride + 32, step, i);
   }
 };
 template <>
@@ -101,7 +102,7 @@ struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 1, true, 0> {
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
-    return nibbles(chunk + phase * kBlockBytes + 64, step, i);
+    return nibbles(chunk + phase * kBlockStride + 64, step, i);
   }
 };
 template <>
@@ -111,7 +112,7 @@ struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 1, false, 4> {
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
-    const std::uint8_t* block = chunk + phase * kBlockBytes;
+    const std::uint8_t* block = chunk + phase * kBlockStride;
     return Simd::bytes_or(nibbles(block + 96, step, i), fifth_bits(block + 32, step, i));
   }
 };
@@ -122,7 +123,7 @@ struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 1, true, 0> {
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
-    const std::uint8_t* block = chunk + phase * kBlockBytes;
+    const std::uint8_t* block = chunk + phase * kBlockStride;
     return Simd::bytes_or(nibbles(block + 128, step, i), fifth_bits(block + 64, step, i));
   }
 };
@@ -134,7 +135,7 @@ struct Format<DType::kQ8_0>
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
-    const Simd::B x = Simd::load_bytes(chunk + phase * kBlockBytes + 32 + 64 * step + i);
+    const Simd::B x = Simd::load_bytes(chunk + phase * kBlockStride + 32 + 64 * step + i);
     return Simd::kSignedDot ? x : Simd::bytes_xor(x, Simd::bytes_set1(0x80));
   }
 };

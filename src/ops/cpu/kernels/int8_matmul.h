@@ -27,16 +27,15 @@ template <class Fmt>
 struct PackedCodes {
   static constexpr int kPhase = Fmt::kPhase;
   const std::uint8_t* chunk[kUnitPanels];
-  std::int64_t left;  // bytes from the chunk's start to the panel's end
-  std::int64_t skip;  // from there to the panel that comes next
   // Asks for what lies one chunk after `phase`: into the second-level cache, since the first has
-  // too few outstanding misses to cover the latency of memory.
+  // too few outstanding misses to cover the latency of memory. After the last chunk comes the next
+  // unit.
   void prefetch(int panel, int phase) const {
-    constexpr std::int64_t kAhead = Fmt::kBlockBytes * (kChunk / Fmt::kBlock);
+    constexpr std::int64_t kAhead = Fmt::kBlockStride * (kChunk / Fmt::kBlock);
     constexpr std::int64_t kBytes = Fmt::kBlockBytes * Fmt::kPhase * Fmt::kSubBlock / Fmt::kBlock;
-    std::int64_t at = phase * kBytes + kAhead;
-    if (at >= left) at += skip;
-    for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(chunk[panel] + at + i, 0, 2);
+    constexpr std::int64_t kStride = Fmt::kBlock == 32 ? Fmt::kBlockStride : kBytes;
+    const std::uint8_t* p = chunk[panel] + phase * kStride + kAhead;
+    for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(p + i, 0, 2);
   }
   template <int P>
   [[nodiscard]] Simd::B get(int panel, int phase, int step, int i) const {
@@ -181,11 +180,10 @@ void int8_matmul(const MatmulTask& t) {
   for (std::int64_t k = 0; k < t.in; k += kChunk) {
     const int count = static_cast<int>(t.in - k < kChunk ? t.in - k : kChunk);
     const int sub_blocks = count / Fmt::kSubBlock;
-    PackedCodes<Fmt> packed{
-        {}, t.panel_bytes - k / Fmt::kBlock * Fmt::kBlockBytes, (kUnitPanels - 1) * t.panel_bytes};
+    PackedCodes<Fmt> packed;
     for (int p = 0; p < kUnitPanels; ++p) {
-      packed.chunk[p] = reinterpret_cast<const std::uint8_t*>(t.panel + p * t.panel_bytes) +
-                        k / Fmt::kBlock * Fmt::kBlockBytes;
+      packed.chunk[p] = reinterpret_cast<const std::uint8_t*>(t.unit) +
+                        k / Fmt::kBlock * Fmt::kBlockStride + p * Fmt::kBlockBytes;
       Fmt::scales(packed.chunk[p], sub_blocks, scales[p]);
     }
     const auto run = [&]<class Codes>(const Codes& codes) {
