@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "text/reasoning/reasoning_splitter.h"
 #include "text/tokenizer/byte_level.h"
 #include "text/tokenizer/gguf_pre_tokenizer.h"
 #include "text/tokenizer/gguf_vocabulary.h"
@@ -249,6 +250,21 @@ TEST(Detokenizer, NeverPrintsAPartOfACharacter) {
             "a");
   EXPECT_EQ(detokenizer.push(8), "");
   EXPECT_EQ(detokenizer.finish(), "\xEF\xBF\xBD");
+}
+
+TEST(Detokenizer, ShowsTheSpecialTokensThatMarkReasoning) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]},
+          "added_tokens":[{"id":2,"content":"[THINK]","special":true},
+                          {"id":3,"content":"[/THINK]","special":true},
+                          {"id":4,"content":"</s>","special":true}],
+          "decoder":{"type":"Fuse"}})");
+  const std::vector<TokenId> marks = reasoning_marks(*tokenizer);
+  EXPECT_THAT(marks, ElementsAre(2, 3));
+  Detokenizer detokenizer(*tokenizer, true, marks);
+  std::string text;
+  for (const TokenId id : {2, 0, 3, 1, 4}) text += detokenizer.push(id);
+  EXPECT_EQ(text, "[THINK]a[/THINK]b");
 }
 
 std::string json_error(std::string_view json) {

@@ -84,9 +84,9 @@ void read_added_tokens_decoder(const JsonValue& json, const fs::path& file,
       log::warn("{}: added_tokens_decoder.{}: not an id with a token; ignored", file.string(), key);
       continue;
     }
-    const auto flag = [&](const char* name, bool fallback) {
-      const auto entry = value.find(name);
-      return entry != value.end() && entry->is_boolean() ? entry->get<bool>() : fallback;
+    const auto flag = [&entries = value](const char* name, bool fallback) {
+      const auto entry = entries.find(name);
+      return entry != entries.end() && entry->is_boolean() ? entry->get<bool>() : fallback;
     };
     AddedToken token;
     token.id = *id;
@@ -113,7 +113,7 @@ void read_added_tokens_file(const fs::path& path, TokenizerConfig& config) {
     }
     const bool known =
         std::any_of(config.added_tokens.begin(), config.added_tokens.end(),
-                    [&](const AddedToken& token) { return token.content == content; });
+                    [&text = content](const AddedToken& token) { return token.content == text; });
     if (known) continue;
     AddedToken token;
     token.id = value.get<TokenId>();
