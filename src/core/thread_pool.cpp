@@ -13,6 +13,8 @@ namespace {
 // Long enough to bridge the serial stretches between the ops of a decode step, short enough that
 // an idle pool costs nothing.
 constexpr std::chrono::microseconds kSpinTime{40};
+// A piece is this part of an equal share of what is left.
+constexpr int kShares = 3;
 constexpr int kMaxThreads = 4096;  // must stay below the gate's count of workers
 
 inline void cpu_pause() {
@@ -86,13 +88,7 @@ bool ThreadPool::open_after(std::uint64_t gate, std::uint64_t seen) const {
 void ThreadPool::run(std::int64_t count, std::int64_t grain, RangeTask task) {
   if (count <= 0) return;
   grain = std::max<std::int64_t>(grain, 1);
-  if (count <= grain) return task(0, count, 0);
-  if (size_ == 1) {
-    for (std::int64_t begin = 0; begin < count; begin += grain) {
-      task(begin, begin + std::min(grain, count - begin), 0);
-    }
-    return;
-  }
+  if (count <= grain || size_ == 1) return task(0, count, 0);
 
   task_ = &task;
   count_ = count;
@@ -124,11 +120,17 @@ void ThreadPool::run(std::int64_t count, std::int64_t grain, RangeTask task) {
 }
 
 void ThreadPool::work(int index) noexcept {
+  std::int64_t begin = next_.load(std::memory_order_relaxed);
   for (;;) {
-    const std::int64_t piece = next_.fetch_add(1, std::memory_order_relaxed);
-    if (piece >= pieces_) return;
-    const std::int64_t begin = piece * grain_;
-    (*task_)(begin, begin + std::min(grain_, count_ - begin), index);
+    const std::int64_t left = count_ - begin;
+    if (left <= 0) return;
+    // A share of what is left: long pieces first, since they read memory in long streams, short
+    // ones at the end, so that all workers finish together.
+    const std::int64_t share = left / (std::int64_t{kShares} * size_) / grain_ * grain_;
+    const std::int64_t end = begin + std::min(left, std::max(grain_, share));
+    if (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
+    (*task_)(begin, end, index);
+    begin = next_.load(std::memory_order_relaxed);
   }
 }
 

@@ -41,8 +41,9 @@ class ThreadPool {
 
   [[nodiscard]] int size() const { return size_; }
 
-  // Runs `task` over [0, count) in pieces of `grain` items that the workers take one after the
-  // other, and returns when all are done. Which worker runs a piece is not determined; a task's
+  // Runs `task` over [0, count) in pieces that the workers take one after the other, and returns
+  // when all are done. Pieces are multiples of `grain` items (but for the last one), long at first
+  // and `grain` at the end. Which worker runs a piece is not determined; a task's
   // result must not depend on it; pieces may be fewer than workers. `task` must not throw. Called
   // by one thread at a time, not from within a task. A grain below 1 counts as 1.
   void run(std::int64_t count, std::int64_t grain, RangeTask task);
@@ -80,7 +81,7 @@ class ThreadPool {
   std::int64_t pieces_ = 0;
 
   alignas(64) std::atomic<std::uint64_t> gate_{0};
-  alignas(64) std::atomic<std::int64_t> next_{0};  // piece to be taken next
+  alignas(64) std::atomic<std::int64_t> next_{0};  // item to be taken next
 };
 
 }  // namespace mistral

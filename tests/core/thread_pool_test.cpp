@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 class ThreadPoolSizes : public testing::TestWithParam<int> {};
 
-TEST_P(ThreadPoolSizes, CoversEveryItemOnceInPiecesOfTheGrain) {
+TEST_P(ThreadPoolSizes, CoversEveryItemOnceInMultiplesOfTheGrain) {
   ThreadPool pool(GetParam());
   EXPECT_EQ(pool.size(), GetParam());
   for (const std::int64_t count : {0, 1, 2, 3, 7, 31, 32, 33, 1000}) {
@@ -30,7 +30,8 @@ TEST_P(ThreadPoolSizes, CoversEveryItemOnceInPiecesOfTheGrain) {
       std::vector<int> visits(static_cast<std::size_t>(count), 0);
       std::atomic<bool> piece_ok{true};
       pool.run(count, grain, [&](std::int64_t begin, std::int64_t end, int worker) {
-        const bool ok = begin < end && end - begin <= std::max<std::int64_t>(grain, 1) &&
+        const std::int64_t unit = std::max<std::int64_t>(grain, 1);
+        const bool ok = begin < end && begin % unit == 0 && (end % unit == 0 || end == count) &&
                         worker >= 0 && worker < pool.size();
         if (!ok) piece_ok = false;
         for (std::int64_t i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(i)];

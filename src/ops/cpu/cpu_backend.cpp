@@ -17,11 +17,6 @@ std::int64_t units(const Weight& weight) {
   return (weight.out() + kUnitColumns - 1) / kUnitColumns;
 }
 
-// Pieces small enough that all workers finish together, large enough to amortise taking one.
-std::int64_t grain(std::int64_t count, int threads) {
-  return std::max<std::int64_t>(1, count / (threads * 8));
-}
-
 }  // namespace
 
 CpuBackend::CpuBackend(ThreadPool& pool, const KernelTable& kernels)
@@ -138,70 +133,66 @@ void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Ac
 void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> outputs) {
   std::int64_t total = 0;
   for (const LinearOutput& output : outputs) total += units(*output.weight);
-  pool_.run(total, grain(total, pool_.size()),
-            [&](std::int64_t begin, std::int64_t end, int index) {
-              Worker& worker = workers_[static_cast<std::size_t>(index)];
-              auto* products = reinterpret_cast<float*>(worker.products.data());
-              for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
-                const std::int64_t rows = std::min(kRowBlock, in.rows - row);
-                std::int64_t base = 0;
-                for (const LinearOutput& output : outputs) {
-                  const std::int64_t count = units(*output.weight);
-                  const std::int64_t first = std::max(begin - base, std::int64_t{0});
-                  const std::int64_t last = std::min(end - base, count);
-                  base += count;
-                  for (std::int64_t unit = first; unit < last; ++unit) {
-                    const auto& weight = static_cast<const PackedWeight&>(*output.weight);
-                    product(weight, unit, in, row, rows, products, worker);
-                    const std::int64_t column = unit * kUnitColumns;
-                    const std::int64_t columns =
-                        std::min<std::int64_t>(kUnitColumns, weight.out() - column);
-                    for (std::int64_t r = 0; r < rows; ++r) {
-                      float* source = products + r * kUnitColumns;
-                      if (output.bias != nullptr)
-                        kernels_.add(output.bias + column, columns, source);
-                      if (output.scale != 1.0F) kernels_.scale(output.scale, columns, source);
-                      float* out = output.out.row(row + r) + column;
-                      if (output.accumulate) {
-                        kernels_.add(source, columns, out);
-                      } else {
-                        std::memcpy(out, source, sizeof(float) * static_cast<std::size_t>(columns));
-                      }
-                    }
-                  }
-                }
-              }
-            });
+  pool_.run(total, 1, [&](std::int64_t begin, std::int64_t end, int index) {
+    Worker& worker = workers_[static_cast<std::size_t>(index)];
+    auto* products = reinterpret_cast<float*>(worker.products.data());
+    for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
+      const std::int64_t rows = std::min(kRowBlock, in.rows - row);
+      std::int64_t base = 0;
+      for (const LinearOutput& output : outputs) {
+        const std::int64_t count = units(*output.weight);
+        const std::int64_t first = std::max(begin - base, std::int64_t{0});
+        const std::int64_t last = std::min(end - base, count);
+        base += count;
+        for (std::int64_t unit = first; unit < last; ++unit) {
+          const auto& weight = static_cast<const PackedWeight&>(*output.weight);
+          product(weight, unit, in, row, rows, products, worker);
+          const std::int64_t column = unit * kUnitColumns;
+          const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, weight.out() - column);
+          for (std::int64_t r = 0; r < rows; ++r) {
+            float* source = products + r * kUnitColumns;
+            if (output.bias != nullptr) kernels_.add(output.bias + column, columns, source);
+            if (output.scale != 1.0F) kernels_.scale(output.scale, columns, source);
+            float* out = output.out.row(row + r) + column;
+            if (output.accumulate) {
+              kernels_.add(source, columns, out);
+            } else {
+              std::memcpy(out, source, sizeof(float) * static_cast<std::size_t>(columns));
+            }
+          }
+        }
+      }
+    }
+  });
 }
 
 void CpuBackend::gated_linear(const Activations& in, const Weight& gate, const float* gate_bias,
                               const Weight& up, const float* up_bias, Activation activation,
                               Activations out) {
   const std::int64_t total = units(gate);
-  pool_.run(
-      total, grain(total, pool_.size()), [&](std::int64_t begin, std::int64_t end, int index) {
-        Worker& worker = workers_[static_cast<std::size_t>(index)];
-        auto* gates = reinterpret_cast<float*>(worker.products.data());
-        float* ups = gates + kRowBlock * kUnitColumns;
-        const auto& gate_weight = static_cast<const PackedWeight&>(gate);
-        const auto& up_weight = static_cast<const PackedWeight&>(up);
-        for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
-          const std::int64_t rows = std::min(kRowBlock, in.rows - row);
-          for (std::int64_t unit = begin; unit < end; ++unit) {
-            product(gate_weight, unit, in, row, rows, gates, worker);
-            product(up_weight, unit, in, row, rows, ups, worker);
-            const std::int64_t column = unit * kUnitColumns;
-            const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, gate.out() - column);
-            for (std::int64_t r = 0; r < rows; ++r) {
-              float* g = gates + r * kUnitColumns;
-              float* u = ups + r * kUnitColumns;
-              if (gate_bias != nullptr) kernels_.add(gate_bias + column, columns, g);
-              if (up_bias != nullptr) kernels_.add(up_bias + column, columns, u);
-              kernels_.gate(activation, g, u, columns, out.values + (row + r) * out.cols + column);
-            }
-          }
+  pool_.run(total, 1, [&](std::int64_t begin, std::int64_t end, int index) {
+    Worker& worker = workers_[static_cast<std::size_t>(index)];
+    auto* gates = reinterpret_cast<float*>(worker.products.data());
+    float* ups = gates + kRowBlock * kUnitColumns;
+    const auto& gate_weight = static_cast<const PackedWeight&>(gate);
+    const auto& up_weight = static_cast<const PackedWeight&>(up);
+    for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
+      const std::int64_t rows = std::min(kRowBlock, in.rows - row);
+      for (std::int64_t unit = begin; unit < end; ++unit) {
+        product(gate_weight, unit, in, row, rows, gates, worker);
+        product(up_weight, unit, in, row, rows, ups, worker);
+        const std::int64_t column = unit * kUnitColumns;
+        const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, gate.out() - column);
+        for (std::int64_t r = 0; r < rows; ++r) {
+          float* g = gates + r * kUnitColumns;
+          float* u = ups + r * kUnitColumns;
+          if (gate_bias != nullptr) kernels_.add(gate_bias + column, columns, g);
+          if (up_bias != nullptr) kernels_.add(up_bias + column, columns, u);
+          kernels_.gate(activation, g, u, columns, out.values + (row + r) * out.cols + column);
         }
-      });
+      }
+    }
+  });
   if ((out.forms & ~static_cast<unsigned>(kFormF32)) != 0) {
     over_rows(out.rows, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t i = begin; i < end; ++i) quantize_row(out, i);
