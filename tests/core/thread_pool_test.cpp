@@ -64,9 +64,9 @@ TEST_P(ThreadPoolSizes, WakesAfterSleep) {
   for (int round = 0; round < 20; ++round) {
     std::this_thread::sleep_for(std::chrono::microseconds(round % 2 == 0 ? 500 : 30));
     std::atomic<int> sum{0};
-    pool.run(10, 1, [&](std::int64_t begin, std::int64_t, int) {
-      sum += static_cast<int>(begin);
-      if (begin == 9) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    pool.run(10, 1, [&](std::int64_t begin, std::int64_t end, int) {
+      for (std::int64_t i = begin; i < end; ++i) sum += static_cast<int>(i);
+      if (end == 10) std::this_thread::sleep_for(std::chrono::microseconds(200));
     });
     EXPECT_EQ(sum, 45);
   }
