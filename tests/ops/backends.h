@@ -23,7 +23,7 @@ namespace mistral::test {
 inline std::vector<std::string> kernel_sets() {
   std::vector<std::string> sets;
   ThreadPool pool(1);
-  for (const char* isa : {"portable", "avx2", "avx512"}) {
+  for (const char* isa : {"portable", "avx2", "avxvnni", "avx512", "avx512bf16"}) {
     try {
       static_cast<void>(ops::make_cpu_backend(pool, isa));
       sets.emplace_back(isa);
@@ -169,6 +169,7 @@ class ActivationBuffers {
       : rows_(rows), cols_(cols), forms_(forms), values_(size(rows * cols), kUntouched) {
     if ((forms & ops::kFormQ8x32) != 0) q32_.allocate(rows, cols, 32);
     if ((forms & ops::kFormQ8x256) != 0) q256_.allocate(rows, cols, 256);
+    if ((forms & ops::kFormBF16) != 0) bf16_.resize(size(rows * pairs()));
   }
 
   // The rows from `first` on.
@@ -180,14 +181,17 @@ class ActivationBuffers {
     a.values = values_.data() + first * cols_;
     if ((forms_ & ops::kFormQ8x32) != 0) a.q32 = q32_.view(first, cols_, 32);
     if ((forms_ & ops::kFormQ8x256) != 0) a.q256 = q256_.view(first, cols_, 256);
+    if ((forms_ & ops::kFormBF16) != 0) a.bf16 = bf16_.data() + first * pairs();
     return a;
   }
   [[nodiscard]] ops::Activations view() { return view(0, rows_); }
   [[nodiscard]] std::vector<float>& values() { return values_; }
 
-  // What a product over `form` sees: the values, or codes times their scales.
+  // What a product over `form` sees: the values as they are or rounded, or codes times their
+  // scales.
   [[nodiscard]] std::vector<float> seen(unsigned form) const {
     if (form == ops::kFormF32) return values_;
+    if (form == ops::kFormBF16) return seen_bf16();
     const Quantized& q = form == ops::kFormQ8x32 ? q32_ : q256_;
     const std::size_t block = form == ops::kFormQ8x32 ? 32 : 256;
     std::vector<float> result(q.codes.size());
@@ -199,6 +203,7 @@ class ActivationBuffers {
 
   void expect_same(const ActivationBuffers& other) const {
     expect_same_bits(values_, other.values_);
+    EXPECT_EQ(bf16_, other.bf16_);
     for (const auto& [a, b] : {std::pair(&q32_, &other.q32_), std::pair(&q256_, &other.q256_)}) {
       EXPECT_EQ(a->codes, b->codes);
       EXPECT_EQ(a->scales, b->scales);
@@ -228,10 +233,25 @@ class ActivationBuffers {
     }
   };
 
+  [[nodiscard]] std::int64_t pairs() const { return (cols_ + 1) / 2; }
+  [[nodiscard]] std::vector<float> seen_bf16() const {
+    std::vector<float> result;
+    for (std::int64_t row = 0; row < rows_; ++row) {
+      for (std::int64_t k = 0; k < cols_; ++k) {
+        const std::uint32_t pair = bf16_[size(row * pairs() + k / 2)];
+        const auto half = static_cast<std::uint16_t>(k % 2 == 0 ? pair : pair >> 16U);
+        EXPECT_EQ(half, quant::f32_to_bf16(values_[size(row * cols_ + k)]));
+        result.push_back(quant::bf16_to_f32(half));
+      }
+    }
+    return result;
+  }
+
   std::int64_t rows_;
   std::int64_t cols_;
   unsigned forms_;
   std::vector<float> values_;
+  std::vector<std::uint32_t> bf16_;
   Quantized q32_;
   Quantized q256_;
 };

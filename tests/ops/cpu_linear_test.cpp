@@ -139,7 +139,7 @@ TEST_P(CpuLinear, RowsDoNotDependOnTheirBatchOrTheThreads) {
 
 // More rows than a worker takes at a time.
 TEST_P(CpuLinear, ManyRows) {
-  constexpr std::int64_t kRows = 131;
+  constexpr std::int64_t kRows = 523;
   for (const DType dtype : {DType::kF16, DType::kQ4_K, DType::kQ8_0}) {
     const Matrix matrix(dtype, 35, 256, 7);
     const auto weight = packed(*backends_.threaded, matrix.view);
@@ -147,8 +147,27 @@ TEST_P(CpuLinear, ManyRows) {
     ActivationBuffers buffers = activations(*backends_.threaded, x, kRows, *weight);
     const auto y = product(*backends_.threaded, *weight, buffers.view());
     expect_product(*backends_.reference, matrix.view, *weight, buffers, kRows, y);
-    test::expect_same_bits(product(*backends_.threaded, *weight, buffers.view(130, 1)),
+    test::expect_same_bits(product(*backends_.threaded, *weight, buffers.view(kRows - 1, 1)),
                            {y.end() - 35, y.end()});
+  }
+}
+
+// Large enough for bf16 inputs where the set has them; an odd number of inputs.
+TEST_P(CpuLinear, LargeBF16) {
+  constexpr std::int64_t kOut = 1040;
+  constexpr std::int64_t kIn = 1025;
+  constexpr std::int64_t kRows = 9;
+  const Matrix matrix(DType::kBF16, kOut, kIn, 9);
+  const auto weight = packed(*backends_.threaded, matrix.view);
+  EXPECT_EQ(weight->input_form(), GetParam() == "avx512bf16" ? kFormBF16 : kFormF32);
+  const auto x = test::random_values(kRows * kIn, 10);
+  ActivationBuffers buffers = activations(*backends_.threaded, x, kRows, *weight);
+  const auto y = product(*backends_.threaded, *weight, buffers.view());
+  expect_product(*backends_.reference, matrix.view, *weight, buffers, kRows, y);
+  for (std::int64_t row = 0; row < kRows; ++row) {
+    const auto begin = y.begin() + row * kOut;
+    test::expect_same_bits(product(*backends_.cpu, *weight, buffers.view(row, 1)),
+                           {begin, begin + kOut});
   }
 }
 
@@ -327,7 +346,7 @@ TEST(KernelSets, AnUnknownNameIsRefusedWithTheValidOnes) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
-    for (const char* isa : {"sse9", "portable", "avx2", "avx512"}) {
+    for (const char* isa : {"sse9", "portable", "avx2", "avxvnni", "avx512", "avx512bf16"}) {
       EXPECT_NE(std::string(error.what()).find(isa), std::string::npos) << error.what();
     }
   }
