@@ -161,8 +161,7 @@ TEST(TokenizerJson, TruncatesAndPadsBatches) {
       ++cases;
     }
   }
-  // The core copy of the reference data has no such folder.
-  if (cases == 0) GTEST_SKIP() << "no cases with truncation or padding";
+  EXPECT_GT(cases, 0U) << "no cases with truncation or padding";
 }
 
 // The tensor "input_ids" (I64) of a safetensors file.
