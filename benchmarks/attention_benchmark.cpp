@@ -3,18 +3,20 @@
 // key-value heads of 128 dims.
 #include <cstdlib>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 
+#include "benchmarks/benchmark_backend.h"
 #include "core/page_buffer.h"
-#include "ops/ops.h"
 
 namespace {
 
 using namespace mistral;
+using benchmarks::backend;
+using benchmarks::pool;
+using benchmarks::random_values;
 
 constexpr std::int32_t kHeads = 12;
 constexpr std::int32_t kKvHeads = 2;
@@ -22,31 +24,6 @@ constexpr std::int32_t kDim = 128;
 constexpr std::int32_t kBlock = 32;
 // Layers that a step goes through, so that a deep cache comes from memory as in a model.
 constexpr std::int64_t kLayers = 28;
-
-ThreadPool& pool() {
-  static ThreadPool instance([] {
-    const char* threads = std::getenv("MISTRAL_BENCHMARK_THREADS");
-    return threads != nullptr ? std::atoi(threads) : ThreadPool::default_size();
-  }());
-  return instance;
-}
-
-ops::Backend& backend() {
-  static const std::unique_ptr<ops::Backend> instance = [] {
-    const char* name = std::getenv("MISTRALCPP_CPU");
-    return ops::make_cpu_backend(
-        pool(), name != nullptr ? std::optional<std::string_view>(name) : std::nullopt);
-  }();
-  return *instance;
-}
-
-std::vector<float> random_values(std::int64_t count) {
-  std::mt19937 generator(1);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& value : values) value = normal(generator);
-  return values;
-}
 
 // `rows` queries after `depth` tokens, in one layer after the other.
 void attention(benchmark::State& state, ops::CacheDType dtype, std::int32_t rows,

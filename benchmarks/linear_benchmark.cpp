@@ -7,20 +7,22 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <benchmark/benchmark.h>
 
+#include "benchmarks/benchmark_backend.h"
 #include "benchmarks/machine_peak.h"
-#include "ops/ops.h"
 #include "quant/quantize.h"
 
 namespace {
 
 using namespace mistral;
+using benchmarks::backend;
+using benchmarks::pool;
+using benchmarks::random_values;
 
 constexpr std::int64_t kIn = 2048;
 constexpr std::int64_t kOut = 8192;
@@ -29,34 +31,9 @@ constexpr std::int64_t kRows[] = {1, 2, 4, 8, 16, 32, 128, 512};
 constexpr std::uint64_t kWeightBytes = std::uint64_t{192} << 20U;
 constexpr double kProbeSeconds = 0.05;
 
-ThreadPool& pool() {
-  static ThreadPool instance([] {
-    const char* threads = std::getenv("MISTRAL_BENCHMARK_THREADS");
-    return threads != nullptr ? std::atoi(threads) : ThreadPool::default_size();
-  }());
-  return instance;
-}
-
-ops::Backend& backend() {
-  static const std::unique_ptr<ops::Backend> instance = [] {
-    const char* name = std::getenv("MISTRALCPP_CPU");
-    return ops::make_cpu_backend(
-        pool(), name != nullptr ? std::optional<std::string_view>(name) : std::nullopt);
-  }();
-  return *instance;
-}
-
 const benchmarks::MachinePeak& machine() {
   static const benchmarks::MachinePeak instance(pool().size());
   return instance;
-}
-
-std::vector<float> random_values(std::int64_t count) {
-  std::mt19937 generator(1);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<std::size_t>(count));
-  for (float& value : values) value = normal(generator);
-  return values;
 }
 
 using Copies = std::vector<std::unique_ptr<ops::Weight>>;
