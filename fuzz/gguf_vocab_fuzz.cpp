@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "formats/gguf.h"
+#include "fuzz/tokenizer_round_trip.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace {
@@ -50,13 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   gguf.add({"tokenizer.ggml.merges", {GgufType::kArray, GgufArray{GgufType::kString, merges}}});
   try {
     const auto tokenizer = text::load_gguf_tokenizer(gguf);
-    for (const bool parse_special : {false, true}) {
-      const auto ids = tokenizer->encode(sample, {.parse_special = parse_special});
-      static_cast<void>(tokenizer->decode(ids, parse_special));
-      text::Detokenizer detokenizer(*tokenizer, parse_special);
-      for (const TokenId id : ids) static_cast<void>(detokenizer.push(id));
-      static_cast<void>(detokenizer.finish());
-    }
+    fuzz::round_trip(*tokenizer, sample);
   } catch (const Error&) {
     // Damaged vocabularies are refused; anything else is a defect.
   }

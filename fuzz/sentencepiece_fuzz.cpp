@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "fuzz/tokenizer_round_trip.h"
 #include "text/tokenizer/sentencepiece_model.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -19,13 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                       : input.substr(line + 1);
   try {
     const auto tokenizer = text::parse_sentencepiece(input.substr(0, line), {});
-    for (const bool parse_special : {false, true}) {
-      const auto ids = tokenizer->encode(sample, {.parse_special = parse_special});
-      static_cast<void>(tokenizer->decode(ids, parse_special));
-      text::Detokenizer detokenizer(*tokenizer, parse_special);
-      for (const TokenId id : ids) static_cast<void>(detokenizer.push(id));
-      static_cast<void>(detokenizer.finish());
-    }
+    fuzz::round_trip(*tokenizer, sample);
   } catch (const Error&) {
     // Damaged models are refused; anything else is a defect.
   }
