@@ -13,8 +13,10 @@ namespace {
 // their inputs for a chunk stay in the second-level cache, many enough to decode weights rarely.
 constexpr std::int64_t kRowBlock = 512;
 
-std::int64_t units(const Weight& weight) {
-  return (weight.out() + kUnitColumns - 1) / kUnitColumns;
+static_assert(kUnitRows == kUnitColumns, "a unit of weights is a unit of outputs");
+
+const PackedWeight& packed(const Weight& weight) {
+  return static_cast<const PackedWeight&>(weight);  // every weight of this backend is one
 }
 
 }  // namespace
@@ -132,7 +134,7 @@ void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Ac
 
 void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> outputs) {
   std::int64_t total = 0;
-  for (const LinearOutput& output : outputs) total += units(*output.weight);
+  for (const LinearOutput& output : outputs) total += packed(*output.weight).units();
   pool_.run(total, 1, [&](std::int64_t begin, std::int64_t end, int index) {
     Worker& worker = workers_[static_cast<std::size_t>(index)];
     auto* products = reinterpret_cast<float*>(worker.products.data());
@@ -140,12 +142,12 @@ void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> out
       const std::int64_t rows = std::min(kRowBlock, in.rows - row);
       std::int64_t base = 0;
       for (const LinearOutput& output : outputs) {
-        const std::int64_t count = units(*output.weight);
+        const std::int64_t count = packed(*output.weight).units();
         const std::int64_t first = std::max(begin - base, std::int64_t{0});
         const std::int64_t last = std::min(end - base, count);
         base += count;
         for (std::int64_t unit = first; unit < last; ++unit) {
-          const auto& weight = static_cast<const PackedWeight&>(*output.weight);
+          const PackedWeight& weight = packed(*output.weight);
           product(weight, unit, in, row, rows, products, worker);
           const std::int64_t column = unit * kUnitColumns;
           const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, weight.out() - column);
@@ -169,13 +171,13 @@ void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> out
 void CpuBackend::gated_linear(const Activations& in, const Weight& gate, const float* gate_bias,
                               const Weight& up, const float* up_bias, Activation activation,
                               Activations out) {
-  const std::int64_t total = units(gate);
+  const std::int64_t total = packed(gate).units();
   pool_.run(total, 1, [&](std::int64_t begin, std::int64_t end, int index) {
     Worker& worker = workers_[static_cast<std::size_t>(index)];
     auto* gates = reinterpret_cast<float*>(worker.products.data());
     float* ups = gates + kRowBlock * kUnitColumns;
-    const auto& gate_weight = static_cast<const PackedWeight&>(gate);
-    const auto& up_weight = static_cast<const PackedWeight&>(up);
+    const PackedWeight& gate_weight = packed(gate);
+    const PackedWeight& up_weight = packed(up);
     for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
       const std::int64_t rows = std::min(kRowBlock, in.rows - row);
       for (std::int64_t unit = begin; unit < end; ++unit) {
