@@ -49,6 +49,8 @@ struct LayerCache {
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
   std::int32_t value_dim = 0;
+  // Latent attention: a token's value is the first value_dim dims of its key and not stored again.
+  bool values_in_keys = false;
 
   // Bytes of one block; a multiple of 8.
   [[nodiscard]] std::int64_t block_bytes() const {
