@@ -80,6 +80,10 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->group(kModelGroup);
+  app.add_option("-a,--arch", architecture_,
+                 "the model's architecture, before what config.json says (with a folder)")
+      ->type_name("NAME")
+      ->group(kModelGroup);
   app.add_option("-t,--tok-model-id", tokenizer_model_,
                  "a folder whose tokenizer and chat template are used")
       ->type_name("PATH")
@@ -112,6 +116,15 @@ models::ModelPath ModelSelector::locate() const {
   (void)rest();
   const std::string kind = this->kind();
   if (!given()) throw UsageError("which model? -m is required");
+  if (!architecture_.empty()) {
+    if (kind == kGguf || !files_.empty()) {
+      throw UsageError("-a goes with a Hugging Face folder; a GGUF file says what it is");
+    }
+    require_exists(model_);
+    models::ModelPath path = models::locate_plain(model_);
+    path.architecture = architecture_;
+    return path;
+  }
   if (!files_.empty()) {
     if (kind == kPlain) throw UsageError("-f names a GGUF file; it does not go with 'plain'");
     const std::string folder = model_.empty() ? "." : model_;

@@ -42,6 +42,7 @@ class ModelSelector {
   std::string model_;
   std::vector<std::string> files_;
   std::string tokenizer_model_;
+  std::string architecture_;
 };
 
 // The model at `path`, as `-m PATH` means it. Throws Error.

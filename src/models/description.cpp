@@ -20,7 +20,8 @@ Description describe(const ModelPath& path) {
   }
   result.kind = "folder";
   const Config config = Config::read(path.folder / "config.json");
-  result.family = &family_of(config);
+  result.family =
+      path.architecture.empty() ? &family_of(config) : &family_named(path.architecture);
   result.spec = result.family->from_config(config);
   result.weights = formats::SafetensorsFile::open_folder(path.folder);
   std::filesystem::path folder = std::filesystem::absolute(path.folder).lexically_normal();

@@ -38,6 +38,7 @@ class Config {
   // list.
   [[nodiscard]] std::optional<std::vector<std::pair<std::string, std::string>>> named_strings(
       std::string_view key, std::string_view name_key, std::string_view text_key) const;
+  [[nodiscard]] std::vector<double> numbers(std::string_view key) const;  // empty when absent
   // An integer or a list of integers.
   [[nodiscard]] std::vector<std::int64_t> integers(std::string_view key) const;
 
@@ -65,6 +66,7 @@ class GgufParameters {
 
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key) const;
   [[nodiscard]] std::optional<double> number(std::string_view key) const;
+  [[nodiscard]] std::optional<bool> boolean(std::string_view key) const;
   [[nodiscard]] std::optional<std::string> string(std::string_view key) const;
   [[nodiscard]] std::int64_t require_integer(std::string_view key) const;
   [[nodiscard]] double require_number(std::string_view key) const;
