@@ -129,7 +129,7 @@ struct RoutingParams {
     kSigmoid,      // sigmoid of each
     kSparseMixer,  // Phi-3.5 MoE: the best, softmax over those near it; again without it
   } score = Score::kSoftmax;
-  std::int32_t used = 1;   // experts per row
+  std::int32_t used = 1;   // experts per row; at most all
   bool normalize = false;  // chosen weights sum to 1
   float scale = 1.0F;      // multiplies the weights at last
   float jitter = 0.0F;     // kSparseMixer: near is (max - s) / max(|s|, max) <= 2 * jitter
@@ -147,6 +147,9 @@ struct ExpertChoice {
   std::int32_t used = 0;
   std::int32_t* experts = nullptr;  // [rows, used]
   float* weights = nullptr;         // [rows, used]
+  [[nodiscard]] ExpertChoice row(std::int64_t i) const {
+    return {used, experts + i * used, weights + i * used};
+  }
 };
 
 // One expert: down(activation(gate(x)) * up(x)); biases may be null.
