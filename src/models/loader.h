@@ -27,7 +27,7 @@ struct ModelPath {
   std::filesystem::path folder;              // of config.json, tokenizer.json, …
   std::vector<std::filesystem::path> files;  // GGUF shards; empty for a folder
   // A family's name, which goes before what config.json says; empty: by config.json.
-  std::string architecture;
+  std::string architecture{};
 };
 
 // `path` is a .gguf file, or a folder that holds config.json (Hugging Face) or exactly one GGUF

@@ -39,7 +39,7 @@ Decoder::Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend
   const std::size_t stream = float_bytes(rows, spec_.hidden_size);
   hidden_ = PageBuffer(stream);
   branch_ = PageBuffer(stream);
-  normed_ = ActivationBuffer(rows, spec_.hidden_size, normed_forms);
+  (void)normed_.view(rows, spec_.hidden_size, normed_forms);
   reserve_attention();
   reserve_ffn();
   sequences_.resize(cache_.groups().size());
@@ -65,8 +65,8 @@ void Decoder::prepare_sequences(const Batch& batch) {
 }
 
 ops::Activations Decoder::normalise(const Norm& norm, ops::ConstRows rows,
-                                    const ActivationBuffer& buffer, unsigned forms) {
-  const ops::Activations result = buffer.view(rows.rows, forms);
+                                    ops::ActivationBuffer& buffer, unsigned forms) {
+  const ops::Activations result = buffer.view(rows.rows, rows.cols, forms);
   if (norm) {
     backend_.norm(norm.params(), rows, result);
   } else {

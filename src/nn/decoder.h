@@ -7,13 +7,17 @@
 #include <vector>
 
 #include "core/page_buffer.h"
-#include "nn/activation_buffer.h"
 #include "nn/decoder_spec.h"
 #include "nn/decoder_weights.h"
 #include "nn/kv_cache.h"
 #include "nn/sequence_model.h"
+#include "ops/activation_buffer.h"
 
 namespace mistral::nn {
+
+[[nodiscard]] inline std::size_t float_bytes(std::int64_t rows, std::int64_t cols) {
+  return static_cast<std::size_t>(rows * cols) * sizeof(float);
+}
 
 struct DecoderOptions {
   std::int32_t context_length = 0;  // most positions of a sequence
@@ -51,9 +55,10 @@ class Decoder final : public SequenceModel {
     return {memory.as<float>(), rows, cols, cols};
   }
   void prepare_sequences(const Batch& batch);
+  // Buffers are reserved once, for max_batch_rows.
   // `norm` of the rows, or the rows themselves when it is not present, in the forms of `forms`.
   [[nodiscard]] ops::Activations normalise(const Norm& norm, ops::ConstRows rows,
-                                           const ActivationBuffer& buffer, unsigned forms);
+                                           ops::ActivationBuffer& buffer, unsigned forms);
 
   // decoder_attention.cpp
   void reserve_attention();
@@ -72,7 +77,7 @@ class Decoder final : public SequenceModel {
   void reserve_ffn();
   // An MLP up to its down matrix; the result lies in `buffer`.
   [[nodiscard]] ops::Activations mlp(const MlpWeights& weights, const ops::Activations& in,
-                                     const ActivationBuffer& buffer);
+                                     ops::ActivationBuffer& buffer);
   void ffn(const Layer& layer, ops::Rows hidden);
   // out += mixture of experts of `in`, with or without the shared one.
   void experts(const MoeWeights& weights, const ops::Activations& in, ops::Rows out);
@@ -91,21 +96,21 @@ class Decoder final : public SequenceModel {
 
   PageBuffer hidden_;  // the residual stream
   PageBuffer branch_;  // output of a block before its norm
-  ActivationBuffer normed_;
+  ops::ActivationBuffer normed_;
 
   PageBuffer query_;
   PageBuffer key_;
   PageBuffer value_;
-  ActivationBuffer attended_;
+  ops::ActivationBuffer attended_;
   std::vector<float> query_scales_;  // [rows], when the model has query scaling
   // Latent attention.
   PageBuffer query_down_;
-  ActivationBuffer query_down_normed_;
+  ops::ActivationBuffer query_down_normed_;
   PageBuffer latent_query_;
-  ActivationBuffer latent_attended_;
+  ops::ActivationBuffer latent_attended_;
 
-  ActivationBuffer gated_;
-  ActivationBuffer shared_gated_;
+  ops::ActivationBuffer gated_;
+  ops::ActivationBuffer shared_gated_;
   PageBuffer router_logits_;
   std::vector<std::int32_t> chosen_;
   std::vector<float> chosen_weights_;

@@ -33,17 +33,17 @@ void Decoder::reserve_attention() {
   if (!spec_.latent) {
     query_ = PageBuffer(float_bytes(rows, heads * spec_.head_dim));
     value_ = PageBuffer(float_bytes(rows, std::int64_t{spec_.kv_heads} * spec_.value_dim));
-    attended_ = ActivationBuffer(rows, heads * spec_.value_dim, output_forms);
+    (void)attended_.view(rows, heads * spec_.value_dim, output_forms);
     return;
   }
   const LatentSpec& latent = *spec_.latent;
   query_ = PageBuffer(float_bytes(rows, heads * (latent.plain_dim + latent.rope_dim)));
   latent_query_ = PageBuffer(float_bytes(rows, heads * spec_.head_dim));
-  latent_attended_ = ActivationBuffer(rows, heads * latent.rank, ops::kFormF32);
-  attended_ = ActivationBuffer(rows, heads * latent.value_dim, output_forms);
+  (void)latent_attended_.view(rows, heads * latent.rank, ops::kFormF32);
+  (void)attended_.view(rows, heads * latent.value_dim, output_forms);
   if (latent.query_rank > 0) {
     query_down_ = PageBuffer(float_bytes(rows, latent.query_rank));
-    query_down_normed_ = ActivationBuffer(rows, latent.query_rank, query_up_forms);
+    (void)query_down_normed_.view(rows, latent.query_rank, query_up_forms);
   }
 }
 
@@ -132,9 +132,10 @@ ops::Activations Decoder::attention(const Layer& layer, std::size_t index, ops::
       spec_.latent ? project_latent(layer, index, hidden) : project(layer, index, hidden);
   const auto count = wanted != nullptr ? static_cast<std::int64_t>(wanted->size()) : rows;
   const unsigned form = layer.output.input_form();
+  const std::int64_t width = layer.output.weight->in();
   if (count == 0) {
     hidden = hidden.slice(0, 0);
-    return attended_.view(0, form);
+    return attended_.view(0, width, form);
   }
   const LayerSpec& spec = spec_.layers[index];
   ops::AttentionParams params;
@@ -145,8 +146,10 @@ ops::Activations Decoder::attention(const Layer& layer, std::size_t index, ops::
   params.chunk = spec.chunk;
   if (!layer.sinks.empty()) params.sinks = layer.sinks.data();
   const bool complete = count == rows && !spec_.latent;
-  ops::Activations attended = spec_.latent ? latent_attended_.view(rows, ops::kFormF32)
-                                           : attended_.view(rows, complete ? form : ops::kFormF32);
+  ops::Activations attended =
+      spec_.latent
+          ? latent_attended_.view(rows, std::int64_t{spec_.heads} * spec_.value_dim, ops::kFormF32)
+          : attended_.view(rows, width, complete ? form : ops::kFormF32);
   backend_.attention(params, cache_.layer(index), sequences_[cache_.group_of(index)], q, attended);
   if (complete) return attended;
   if (count < rows) {
@@ -154,7 +157,7 @@ ops::Activations Decoder::attention(const Layer& layer, std::size_t index, ops::
     gather(*wanted, hidden);
     hidden = hidden.slice(0, count);
   }
-  ops::Activations result = attended_.view(count, form);
+  ops::Activations result = attended_.view(count, width, form);
   if (spec_.latent) {
     const ops::Rows in = attended.as_rows().slice(0, count);
     backend_.head_linear({layer.latent.value_views, spec_.latent->rank, spec_.latent->value_dim},

@@ -14,18 +14,19 @@ void Decoder::reserve_ffn() {
     shared_forms |= layer.moe.shared.down.input_form();
   }
   const std::int64_t rows = options_.max_batch_rows;
-  gated_ = ActivationBuffer(rows, spec_.intermediate_size, forms);
+  (void)gated_.view(rows, spec_.intermediate_size, forms);
   if (!spec_.moe) return;
   const MoeSpec& moe = *spec_.moe;
-  shared_gated_ = ActivationBuffer(rows, moe.shared_intermediate_size, shared_forms);
+  (void)shared_gated_.view(rows, moe.shared_intermediate_size, shared_forms);
   router_logits_ = PageBuffer(float_bytes(rows, moe.experts));
   chosen_.resize(static_cast<std::size_t>(rows * moe.routing.used));
   chosen_weights_.resize(chosen_.size());
 }
 
 ops::Activations Decoder::mlp(const MlpWeights& weights, const ops::Activations& in,
-                              const ActivationBuffer& buffer) {
-  const ops::Activations out = buffer.view(in.rows, weights.down.input_form());
+                              ops::ActivationBuffer& buffer) {
+  const ops::Activations out =
+      buffer.view(in.rows, weights.up.weight->out(), weights.down.input_form());
   if (weights.gate) {
     backend_.gated_linear(in, *weights.gate.weight, weights.gate.bias_data(), *weights.up.weight,
                           weights.up.bias_data(), spec_.activation, out);
