@@ -73,6 +73,12 @@ std::optional<bool> Config::boolean(std::string_view key) const {
   return value->get<bool>();
 }
 
+std::optional<bool> Config::flag(std::string_view key) const {
+  const Json* value = find(key);
+  if (value != nullptr && value->is_number()) return value->get<double>() != 0.0;
+  return boolean(key);
+}
+
 std::optional<std::string> Config::string(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return std::nullopt;

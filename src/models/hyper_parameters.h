@@ -31,6 +31,8 @@ class Config {
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key) const;
   [[nodiscard]] std::optional<double> number(std::string_view key) const;
   [[nodiscard]] std::optional<bool> boolean(std::string_view key) const;
+  // true or false, or a number that is not 0 or is.
+  [[nodiscard]] std::optional<bool> flag(std::string_view key) const;
   [[nodiscard]] std::optional<std::string> string(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;  // empty when absent
   [[nodiscard]] std::optional<Config> object(std::string_view key) const;

@@ -295,6 +295,21 @@ std::vector<bool> sliding_layers(const Config& config, std::size_t layers, std::
   return result;
 }
 
+void set_unrotated_layers(const Config& config, std::int64_t interval, nn::DecoderSpec& spec) {
+  constexpr std::string_view kKey = "no_rope_layers";
+  const std::vector<std::int64_t> rotates = config.integers(kKey);
+  if (!rotates.empty() && rotates.size() != spec.layers.size()) {
+    throw config.problem(
+        kKey, fmt::format("has {} entries for {} layers", rotates.size(), spec.layers.size()));
+  }
+  interval = integer_in(config, "no_rope_layer_interval", interval, 1, kMaxLayers);
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    const bool rotated =
+        rotates.empty() ? (static_cast<std::int64_t>(i) + 1) % interval != 0 : rotates[i] != 0;
+    if (!rotated) spec.layers[i].rope = -1;
+  }
+}
+
 void set_qwen_windows(const Config& config, nn::DecoderSpec& spec) {
   const std::int32_t window = window_of(config, "sliding_window");
   if (!config.boolean("use_sliding_window").value_or(false) || window == 0) return;

@@ -76,6 +76,9 @@ void set_window(nn::DecoderSpec& spec, std::int32_t window);
 // pattern-th. Throws Error when the list's length is not the number of layers.
 [[nodiscard]] std::vector<bool> sliding_layers(const Config& config, std::size_t layers,
                                                std::int64_t pattern);
+// What the config says of layers that do not rotate positions: the zeros of no_rope_layers, else
+// every no_rope_layer_interval-th.
+void set_unrotated_layers(const Config& config, std::int64_t interval, nn::DecoderSpec& spec);
 // What the config says of windows in the manner of Qwen: switched on by use_sliding_window, for
 // layers from max_window_layers on or those that layer_types names.
 void set_qwen_windows(const Config& config, nn::DecoderSpec& spec);
