@@ -5,6 +5,7 @@ usage: make_gguf_cases.py TEXT OUT LLAMA_LOGITS [case ...]
 TEXT: a folder of text cases (several, separated by ':'); LLAMA_LOGITS: a command like llama_logits.py.
 """
 
+import copy
 import json
 import math
 import random
@@ -83,7 +84,7 @@ def groups_as_llamacpp(model):
 
 def truncated_yarn(model):
     """Whole numbers as range of the yarn ramp."""
-    config = model.config
+    config = copy.deepcopy(model.config)  # which other models share
     config.rope_scaling = {**config.rope_scaling, "truncate": True}
     model.model.rotary_emb = type(model.model.rotary_emb)(config)
 
