@@ -14,7 +14,9 @@ void each_case(Check check) {
       ModelRunner runner(models::locate(folder));
       check(folder, runner);
     } catch (const Error& error) {
-      ADD_FAILURE() << error.what();
+      // Files other than safetensors.
+      EXPECT_EQ(error.kind(), ErrorKind::kNotFound) << error.what();
+      continue;
     }
     ++ran;
   }
