@@ -8,15 +8,15 @@ namespace mistral::models {
 
 // Each in its file under text/.
 extern const TextFamily kCohere, kDeepseek, kGemma, kGemma2, kGemma3, kGptNeox, kGptOss, kGranite,
-    kLlama, kMistral, kMixtral, kOlmo2, kPhi2, kPhi3, kPhiMoe, kQwen2, kQwen3, kQwen3Moe, kSmolLm3,
-    kStarcoder2;
+    kLlama, kLlama4, kMistral, kMixtral, kOlmo2, kPhi2, kPhi3, kPhiMoe, kQwen2, kQwen3, kQwen3Moe,
+    kSmolLm3, kStarcoder2;
 
 namespace {
 
 constexpr const TextFamily* kFamilies[] = {
-    &kCohere,  &kDeepseek, &kGemma,   &kGemma2,   &kGemma3,  &kGptNeox,    &kGptOss,
-    &kGranite, &kLlama,    &kMistral, &kMixtral,  &kOlmo2,   &kPhi2,       &kPhi3,
-    &kPhiMoe,  &kQwen2,    &kQwen3,   &kQwen3Moe, &kSmolLm3, &kStarcoder2,
+    &kCohere,  &kDeepseek, &kGemma,  &kGemma2,  &kGemma3,   &kGptNeox, &kGptOss,
+    &kGranite, &kLlama,    &kLlama4, &kMistral, &kMixtral,  &kOlmo2,   &kPhi2,
+    &kPhi3,    &kPhiMoe,   &kQwen2,  &kQwen3,   &kQwen3Moe, &kSmolLm3, &kStarcoder2,
 };
 
 std::string known(std::span<const std::string_view> TextFamily::*member) {
