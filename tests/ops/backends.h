@@ -53,6 +53,13 @@ class PerKernelSet : public testing::TestWithParam<std::string> {
   Backends backends_{GetParam()};
 };
 
+inline constexpr ops::Activation kActivations[] = {
+    ops::Activation::kSilu,         ops::Activation::kGeluTanh, ops::Activation::kGeluErf,
+    ops::Activation::kGeluQuick,    ops::Activation::kRelu,     ops::Activation::kRelu2,
+    ops::Activation::kRelu6,        ops::Activation::kSigmoid,  ops::Activation::kHardSigmoid,
+    ops::Activation::kHardSwish,    ops::Activation::kElu,      ops::Activation::kLeakyRelu,
+    ops::Activation::kClampedSwiglu};
+
 inline std::vector<float> random_values(std::int64_t count, std::uint32_t seed,
                                         float spread = 1.0F) {
   std::minstd_rand random(seed + 1);
