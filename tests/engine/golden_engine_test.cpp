@@ -68,7 +68,13 @@ TEST(GoldenEngine, GreedyIdsOfEveryCase) {
     models::LoadOptions options;
     options.kv_cache_tokens = 512;
     options.kv_block_size = 8;
-    models::LoadedModel loaded = models::load(models::locate(folder), options, pool);
+    models::LoadedModel loaded;
+    try {
+      loaded = models::load(models::locate(folder), options, pool);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kNotFound) << error.what();  // not safetensors
+      continue;
+    }
     run_all(*loaded.model, wanted, {}, 1);
     run_all(*loaded.model, wanted, {.prefill_chunk = 5}, 2);
     run_all(*loaded.model, wanted, {.max_sequences = 2, .prefill_chunk = 1}, 3);

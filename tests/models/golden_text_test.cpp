@@ -99,8 +99,14 @@ TEST(GoldenText, NarrowStorage) {
     if (folder.filename().string().starts_with("format-")) continue;  // are narrow themselves
     SCOPED_TRACE(folder.filename().string());
     const Expected expected(folder / "expected.safetensors");
-    const double deviation = read_json(folder / "case.json").at("logit_std").get<double>();
+    const Json description = read_json(folder / "case.json");
+    const double deviation = description.at("logit_std").get<double>();
     for (const auto dtype : {models::ComputeDType::kF16, models::ComputeDType::kBF16}) {
+      // Weights rounded to 8 bits choose other experts where the choice is closer than that.
+      if (dtype == models::ComputeDType::kBF16 &&
+          description.value("routing_smallest_margin", 1.0) < 0x1p-9) {
+        continue;
+      }
       ModelRunner runner(models::locate(folder), 1, dtype);
       const Difference d =
           difference(runner.prefill({expected.ids("input_ids")})[0], expected.rows("logits"));
