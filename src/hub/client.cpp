@@ -21,6 +21,7 @@ namespace mistral::hub {
 namespace {
 
 constexpr int kMaxRedirects = 10;
+constexpr int kMaxUnreachable = 3;  // attempts; who has no network should not wait long to hear it
 constexpr std::size_t kMaxListingBytes = std::size_t{64} << 20U;
 constexpr int kMaxListingDepth = 64;
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 50U;
@@ -163,7 +164,7 @@ HubClient::Answer HubClient::send(HttpClient& http, HttpRequest request, Foreign
     const auto target = next.url.follow(std::string(response.header("location")));
     const bool allowed = target && is_allowed(next.url, *target);
     if (!allowed || redirects == kMaxRedirects) {
-      response.failure = target && !allowed ? HttpFailure::kInsecure : HttpFailure::kBroken;
+      response.failure = target && !allowed ? HttpFailure::kInsecure : HttpFailure::kMisled;
       response.failure_text = !target
                                   ? fmt::format("{} redirects to something that is no http(s) URL",
                                                 next.url.printable())
@@ -180,7 +181,9 @@ HubClient::Answer HubClient::send(HttpClient& http, HttpRequest request, Foreign
 bool HubClient::wait_to_retry(const HttpResponse& response, int attempt, const RetryPolicy& retry,
                               const std::function<bool()>& stop) const {
   throw_if_cancelled();
-  if (!may_pass(response) || attempt >= retry.attempts) return false;
+  const bool unreachable = response.failure == HttpFailure::kUnreachable;
+  const int attempts = unreachable ? std::min(retry.attempts, kMaxUnreachable) : retry.attempts;
+  if (!may_pass(response) || attempt >= attempts) return false;
   auto wait = retry.wait_before(attempt);
   // Many clients that were turned away together should not come back together.
   thread_local std::minstd_rand generator{std::random_device{}()};

@@ -32,6 +32,7 @@ enum class HttpFailure {
   kBroken,       // the connection ended, stalled or was not HTTP
   kInsecure,     // the certificate does not prove the host
   kTooLong,      // a body or headers over the limit
+  kMisled,       // redirects that lead nowhere
   kCancelled,
   kStopped,  // by the sink
 };
