@@ -88,14 +88,6 @@ void RepositoryCache::prepare() const {
   make_folder(folder_ / "blobs");
   make_folder(folder_ / "snapshots");
   make_folder(locks_);
-  const fs::path tag = cache_ / "CACHEDIR.TAG";
-  std::error_code ignored;
-  if (!fs::exists(tag, ignored)) {
-    write_small(tag,
-                "Signature: 8a477f597d28d172789f06886806bc55\n"
-                "# This folder holds downloaded models, which can be fetched again.\n"
-                "# See https://bford.info/cachedir/\n");
-  }
 }
 
 std::optional<std::string> RepositoryCache::commit_of(const std::string& revision) const {

@@ -27,7 +27,7 @@ class RepositoryCache {
   [[nodiscard]] std::filesystem::path snapshot(const std::string& commit) const;
   [[nodiscard]] std::filesystem::path blob(const std::string& etag) const;
   [[nodiscard]] std::filesystem::path lock(const std::string& etag) const;
-  // Makes the folders of blobs and locks, and the tag that tells backups to skip a cache.
+  // Makes the folders. No CACHEDIR.TAG beside them: older Python clients take it for damage.
   void prepare() const;
 
   // The commit of a revision: itself, or what refs/ says; none when the cache does not know it.
