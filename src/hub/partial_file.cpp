@@ -42,9 +42,12 @@ void check_room(const fs::path& file, std::uint64_t bytes) {
       file.parent_path().string(), (bytes >> 20U) + 1, free >> 20U);
 }
 
-void adopt_python_file(const fs::path& blob, const fs::path& partial) {
-  std::error_code ignored;
-  if (!fs::exists(partial, ignored)) fs::rename(with_ending(blob, kPythonEnding), partial, ignored);
+// Takes over what huggingface_hub has received: its file grows from the front.
+bool adopt_python_file(const fs::path& blob, const fs::path& partial) {
+  std::error_code error;
+  if (fs::exists(partial, error)) return false;
+  fs::rename(with_ending(blob, kPythonEnding), partial, error);
+  return !error;
 }
 
 }  // namespace
@@ -55,17 +58,17 @@ PartialFile::PartialFile(const fs::path& blob, std::uint64_t size, std::uint64_t
       journal_path_(with_ending(blob, kJournalEnding)),
       size_(size),
       piece_bytes_(std::max<std::uint64_t>(piece_bytes, 1)),
-      file_((adopt_python_file(blob, path_), FileHandle::open(path_, O_RDWR | O_CREAT))),
+      adopted_(adopt_python_file(blob, path_)),
+      file_(FileHandle::open(path_, O_RDWR | O_CREAT)),
       journal_(FileHandle::open(journal_path_, O_RDWR | O_CREAT)),
       done_(static_cast<std::size_t>(
           std::max<std::uint64_t>(size / piece_bytes_ + (size % piece_bytes_ == 0 ? 0 : 1), 1))) {
   if (!read_journal()) {
-    // Without a journal, what is there was written from the front to the end.
-    const std::uint64_t front = journal_.size() == 0 ? std::min(file_.size(), size_) : 0;
-    std::uint64_t rest = front;
+    std::uint64_t front = adopted_ ? std::min(file_.size(), size_) : 0;
+    if (!adopted_) file_.resize(0);
     for (std::size_t piece = 0; piece < done_.size(); ++piece) {
-      done_[piece] = std::min(rest, piece_size(piece));
-      rest -= done_[piece];
+      done_[piece] = std::min(front, piece_size(piece));
+      front -= done_[piece];
     }
     write_journal();
   }

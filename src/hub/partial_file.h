@@ -52,6 +52,7 @@ class PartialFile {
   std::filesystem::path journal_path_;
   std::uint64_t size_;
   std::uint64_t piece_bytes_;
+  bool adopted_;  // the file is one of huggingface_hub
   FileHandle file_;
   FileHandle journal_;
   std::vector<std::uint64_t> done_;  // bytes of each piece; its writer alone changes it

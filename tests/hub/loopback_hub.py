@@ -12,6 +12,7 @@ import http.server
 import json
 import re
 import ssl
+import sys
 import threading
 import time
 import urllib.parse
@@ -63,10 +64,12 @@ class Request:
 
 
 class Fault:
-    """Something that goes wrong `times` times with requests of a server whose path matches."""
+    """Something that goes wrong `times` times with requests of a server whose path matches; with
+    `every` one of so many."""
 
-    def __init__(self, server, pattern, times=1, methods=("GET", "HEAD"), **effects):
+    def __init__(self, server, pattern, times=1, methods=("GET", "HEAD"), every=1, **effects):
         self.server, self.pattern, self.times, self.methods = server, re.compile(pattern), times, methods
+        self.every = self.until_next = every
         self.effects = effects  # status, headers, cut, stall, flip, body, etag, no_ranges, pace
 
 
@@ -260,6 +263,10 @@ class Hub:
             for fault in self.faults:
                 if (fault.server == server and fault.times > 0 and handler.command in fault.methods
                         and fault.pattern.search(handler.path)):
+                    fault.until_next -= 1
+                    if fault.until_next > 0:
+                        continue
+                    fault.until_next = fault.every
                     fault.times -= 1
                     return fault.effects
             return {}
@@ -281,3 +288,22 @@ class Hub:
 
 def http_date(seconds_from_now):
     return email.utils.formatdate(time.time() + seconds_from_now, usegmt=True)
+
+
+def serve():
+    """A hub with the repository org/noise, for tests in other languages: prints its address, ends
+    with its standard input. Every fifth request for content breaks off."""
+    files = {f"part-{i}.json": b"%d" % i * (1000 + i) for i in range(20)}
+    files["model-Q8_0.gguf"] = hashlib.shake_128(b"noise").digest(3_000_000)
+    with Hub() as hub:
+        hub.repositories["org/noise"] = Repository(files)
+        hub.repositories["org/wrong"] = Repository(files)
+        hub.fault("hub", "/org/wrong/resolve/.*part-7", times=1 << 30, methods=("GET",), flip=5)
+        hub.fault("hub", "/resolve/", times=1 << 30, methods=("GET",), every=5, cut=100)
+        hub.fault("storage", "/blob/", times=1 << 30, every=5, cut=20_000)
+        print(hub.endpoint, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    serve()
