@@ -112,7 +112,9 @@ class Hub::Fetch {
       if (cached) {
         if (auto local = from_cache(*cached, Certainty::kEnough)) return *std::move(local);
       }
-      throw not_cached(ErrorKind::kNotFound, "HF_HUB_OFFLINE is set, so that it is not fetched");
+      throw not_cached(ErrorKind::kNotFound,
+                       "HF_HUB_OFFLINE forbids fetching it; expected a "
+                       "cached model, or HF_HUB_OFFLINE=0");
     }
     // What can be used without the hub is not worth long waits for it.
     const auto fallback = cached ? from_cache(*cached, Certainty::kEnough) : std::nullopt;
