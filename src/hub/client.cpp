@@ -94,9 +94,8 @@ std::variant<RepositoryInfo, std::string> parse_listing(const std::string& body)
                 printable(text));
     }
   }
-  std::ranges::sort(info.files);
-  const auto repeated = std::ranges::unique(info.files);
-  info.files.erase(repeated.begin(), repeated.end());
+  std::sort(info.files.begin(), info.files.end());
+  info.files.erase(std::unique(info.files.begin(), info.files.end()), info.files.end());
   return info;
 }
 

@@ -223,14 +223,16 @@ class Hub::Fetch {
       done_ = 0;
       total_ = total;
     }
-    const auto large = std::ranges::stable_partition(
-        files, [this](const FileInfo& file) { return file.size <= options_.download.piece_bytes; });
+    const auto large = std::stable_partition(
+        files.begin(), files.end(),
+        [this](const FileInfo& file) { return file.size <= options_.download.piece_bytes; });
     DownloadOptions one_connection = download_options();
     one_connection.connections = 1;
-    const std::size_t small = files.size() - large.size();
-    in_parallel(small,
+    in_parallel(static_cast<std::size_t>(large - files.begin()),
                 [&](HttpClient& own, std::size_t i) { fetch_file(own, files[i], one_connection); });
-    for (FileInfo& file : large) fetch_file(http, file, download_options());
+    for (auto file = large; file != files.end(); ++file) {
+      fetch_file(http, *file, download_options());
+    }
   }
 
   std::vector<FileInfo> describe(const std::string& commit, const std::vector<std::string>& names) {
