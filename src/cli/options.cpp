@@ -53,15 +53,6 @@ std::vector<std::string> split_files(const std::vector<std::string>& arguments,
   return files;
 }
 
-void require_exists(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) return;
-  throw make_error(ErrorKind::kNotFound,
-                   "'{}': no such file or folder; expected a .gguf file, or a folder with a GGUF "
-                   "model or with config.json and safetensors files (models are not downloaded)",
-                   path);
-}
-
 }  // namespace
 
 void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
@@ -72,8 +63,8 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
                              : "the kind of model; found by itself when left out")
       ->type_name("");
   app.add_option("-m,--model-id,--quantized-model-id", model_,
-                 "a .gguf file, or the folder of the model")
-      ->type_name("PATH")
+                 "a .gguf file, the folder of the model, or its id on the hub (org/name[:QUANT])")
+      ->type_name("PATH|ID")
       ->group(kModelGroup);
   app.add_option("-f,--quantized-filename", files_,
                  "a GGUF file in the folder; shards: separated by a space, or -f again")
@@ -85,9 +76,10 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
       ->type_name("NAME")
       ->group(kModelGroup);
   app.add_option("-t,--tok-model-id", tokenizer_model_,
-                 "a folder whose tokenizer and chat template are used")
-      ->type_name("PATH")
+                 "a folder, or the id of a model, whose tokenizer and chat template are used")
+      ->type_name("PATH|ID")
       ->group(kModelGroup);
+  access_.add_options(app);
 }
 
 std::string ModelSelector::kind() const {
@@ -116,34 +108,44 @@ models::ModelPath ModelSelector::locate() const {
   (void)rest();
   const std::string kind = this->kind();
   if (!given()) throw UsageError("which model? -m is required");
-  if (!architecture_.empty()) {
-    if (kind == kGguf || !files_.empty()) {
-      throw UsageError("-a goes with a Hugging Face folder; a GGUF file says what it is");
+  if (!files_.empty() && kind == kPlain) {
+    throw UsageError("-f names a GGUF file; it does not go with 'plain'");
+  }
+  if (!architecture_.empty() && (kind == kGguf || !files_.empty())) {
+    throw UsageError("-a goes with a Hugging Face folder; a GGUF file says what it is");
+  }
+  return access_.with_access([&](const models::HubAccess& access) {
+    if (!files_.empty()) {
+      const std::string folder = model_.empty() ? "." : model_;
+      return models::locate_or_fetch_gguf(folder, split_files(files_, folder), access);
     }
-    require_exists(model_);
-    models::ModelPath path = models::locate_plain(model_);
-    path.architecture = architecture_;
+    if (kind == kPlain || !architecture_.empty()) {
+      models::ModelPath path = models::locate_or_fetch_plain(model_, access);
+      path.architecture = architecture_;
+      return path;
+    }
+    if (kind != kGguf) return models::locate_or_fetch(model_, access);
+    models::ModelPath path = models::locate_or_fetch_any_gguf(model_, access);
+    if (path.kind != models::ModelPath::Kind::kGguf) {
+      throw make_error(ErrorKind::kInvalidArgument,
+                       "'{}' holds a Hugging Face model; name the GGUF file in it with -f", model_);
+    }
     return path;
-  }
-  if (!files_.empty()) {
-    if (kind == kPlain) throw UsageError("-f names a GGUF file; it does not go with 'plain'");
-    const std::string folder = model_.empty() ? "." : model_;
-    require_exists(folder);
-    return models::locate_gguf(folder, split_files(files_, folder));
-  }
-  require_exists(model_);
-  if (kind == kPlain) return models::locate_plain(model_);
-  models::ModelPath path = models::locate(model_);
-  if (kind == kGguf && path.kind != models::ModelPath::Kind::kGguf) {
-    throw make_error(ErrorKind::kInvalidArgument,
-                     "'{}' holds a Hugging Face model; name the GGUF file in it with -f", model_);
-  }
-  return path;
+  });
 }
 
-models::ModelPath locate_path(const std::string& path) {
-  require_exists(path);
-  return models::locate(path);
+models::ModelPath ModelSelector::locate(const std::string& model) const {
+  return access_.with_access(
+      [&](const models::HubAccess& access) { return models::locate_or_fetch(model, access); });
+}
+
+std::string ModelSelector::tokenizer_folder() const {
+  if (tokenizer_model_.empty()) return "";
+  return access_
+      .with_access([&](const models::HubAccess& access) {
+        return models::tokenizer_or_fetch(tokenizer_model_, access);
+      })
+      .string();
 }
 
 void RuntimeOptions::add_options(CLI::App& app) {

@@ -9,6 +9,7 @@
 
 #include <CLI/App.hpp>
 
+#include "cli/hub_access.h"
 #include "engine/engine.h"
 #include "mistral/types.h"
 #include "models/loader.h"
@@ -28,11 +29,15 @@ class ModelSelector {
   // none.
   [[nodiscard]] std::vector<std::string> rest() const;
   [[nodiscard]] bool given() const { return !model_.empty() || !files_.empty(); }
-  // -t: the folder whose tokenizer and template are used; empty: the model's own.
-  [[nodiscard]] const std::string& tokenizer_folder() const { return tokenizer_model_; }
+  // -t: the folder whose tokenizer and template are used, fetched when it is the id of a model;
+  // empty: the model's own. Throws Error.
+  [[nodiscard]] std::string tokenizer_folder() const;
 
-  // Throws UsageError when options contradict each other, Error when there is no model.
+  // Fetches a model that is named by its id. Throws UsageError when options contradict each other,
+  // Error when there is no model.
   [[nodiscard]] models::ModelPath locate() const;
+  // The model that `model` names, as -m would. Throws Error.
+  [[nodiscard]] models::ModelPath locate(const std::string& model) const;
 
  private:
   [[nodiscard]] std::string kind() const;  // "gguf", "plain" or ""
@@ -43,10 +48,8 @@ class ModelSelector {
   std::vector<std::string> files_;
   std::string tokenizer_model_;
   std::string architecture_;
+  HubAccessOptions access_;
 };
-
-// The model at `path`, as `-m PATH` means it. Throws Error.
-[[nodiscard]] models::ModelPath locate_path(const std::string& path);
 
 // How the model is loaded and run.
 class RuntimeOptions {

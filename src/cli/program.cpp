@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
+constexpr int kExitInterrupted = 130;
 constexpr std::string_view kDefaultLogLevel = "warn";
 
 std::string version_text() {
@@ -37,6 +38,7 @@ std::string usage_text() {
       "  help       the options of a command: mistralcpp help COMMAND\n\n"
       "Model (anywhere among the options):\n"
       "  -m PATH               a .gguf file, or a folder with a Hugging Face or a GGUF model\n"
+      "  -m ID[:QUANT]         a model on the hub (org/name), downloaded when it is not cached\n"
       "  gguf -m DIR -f FILE   a GGUF file in DIR; several shards: -f 'FILE1 FILE2'\n"
       "  plain -m DIR          a Hugging Face folder: config.json, tokenizer.json, safetensors\n\n"
       "Options:\n"
@@ -162,13 +164,15 @@ int dispatch(std::vector<std::string> arguments) {
 }  // namespace
 
 std::span<const CommandEntry> commands() {
-  static constexpr std::array<CommandEntry, 5> kCommands{{
+  static constexpr std::array<CommandEntry, 7> kCommands{{
       {"run", "Chat with a model, or answer one prompt.", &make_run},
       {"eval", "Compute logits, greedy continuations or perplexity of given tokens or text.",
        &make_eval},
       {"tokenize", "Print the token ids of a text or the prompt of a chat.", &make_tokenize},
       {"info", "Check a model and say what it is.", &make_info},
       {"bench", "Measure the speed of prompt processing and of generation.", &make_bench},
+      {"pull", "Download a model from the hub into the cache.", &make_pull},
+      {"cache", "List what was downloaded, or delete it.", &make_cache},
   }};
   return kCommands;
 }
@@ -180,7 +184,8 @@ int run_program(int argc, const char* const* argv) {
     flush_output();
     return code;
   } catch (const Error& error) {
-    return fail(error.what());
+    const int code = fail(error.what());
+    return error.kind() == ErrorKind::kCancelled ? kExitInterrupted : code;
   } catch (const std::bad_alloc&) {
     return fail("out of memory");
   } catch (const std::exception& error) {
