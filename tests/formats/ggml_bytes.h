@@ -1,8 +1,10 @@
 // Builds legacy llama files in memory, sound or broken, field by field.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,16 +43,22 @@ class GgmlBytes {
     std::memcpy(&bits, &score, sizeof bits);
     return u32(bits);
   }
-  // Dimensions as the file lists them: fastest first. The data are `size` bytes of 1.
+  // Dimensions as the file lists them: fastest first.
   GgmlBytes& tensor(std::string_view name, const std::vector<std::uint32_t>& dims,
-                    std::uint32_t type, std::size_t size) {
+                    std::uint32_t type, std::span<const std::byte> data) {
     u32(static_cast<std::uint32_t>(dims.size())).u32(static_cast<std::uint32_t>(name.size()));
     u32(type);
     for (const std::uint32_t dim : dims) u32(dim);
     bytes_ += name;
     if (aligned_) bytes_.resize((bytes_.size() + 31) / 32 * 32);
-    bytes_.append(size, '\1');
+    bytes_.append(reinterpret_cast<const char*>(data.data()), data.size());
     return *this;
+  }
+  // The data are `size` bytes of 1.
+  GgmlBytes& tensor(std::string_view name, const std::vector<std::uint32_t>& dims,
+                    std::uint32_t type, std::size_t size) {
+    const std::vector<std::byte> data(size, std::byte{1});
+    return tensor(name, dims, type, data);
   }
 
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
