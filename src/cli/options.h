@@ -16,12 +16,13 @@
 
 namespace mistral::cli {
 
-// Which model: the words `gguf` and `plain`, -m and -f. The words are positional arguments and may
-// stand anywhere.
+// Which model: the words `gguf`, `plain` and `ggml`, -m and -f. The words are positional arguments
+// and may stand anywhere.
 class ModelSelector {
  public:
   // `rest_name` and `rest_help` name the positional arguments of the command besides the selector
-  // words; without a name there are none.
+  // words; without a name there are none. Call it behind options that are to keep a short name:
+  // -g stands for --gqa only where it is free.
   void add_options(CLI::App& app, const std::string& rest_name = "",
                    const std::string& rest_help = "");
 
@@ -40,7 +41,9 @@ class ModelSelector {
   [[nodiscard]] models::ModelPath locate(const std::string& model) const;
 
  private:
-  [[nodiscard]] std::string kind() const;  // "gguf", "plain" or ""
+  [[nodiscard]] std::string kind() const;  // a selector word, or ""
+  // Throws UsageError when options contradict each other.
+  void check(const std::string& kind) const;
 
   std::vector<std::string> words_;
   bool takes_rest_ = false;
@@ -48,6 +51,7 @@ class ModelSelector {
   std::vector<std::string> files_;
   std::string tokenizer_model_;
   std::string architecture_;
+  std::optional<std::int64_t> gqa_;
   HubAccessOptions access_;
 };
 

@@ -73,6 +73,14 @@ ModelPath locate_or_fetch_gguf(const std::string& model, const std::vector<std::
   return locate_gguf(local.folder, filenames);
 }
 
+ModelPath locate_or_fetch_ggml(const std::string& model, const std::string& filename,
+                               const HubAccess& access) {
+  if (exists(model)) return locate_ggml(model, filename, 1);
+  const hub::LocalModel local =
+      fetch_in_place_of_path(model, wanted(hub::Wanted::Kind::kFiles, {filename}), access);
+  return locate_ggml(local.folder, filename, 1);
+}
+
 ModelPath locate_or_fetch_plain(const std::string& model, const HubAccess& access) {
   if (exists(model)) return locate_plain(model);
   return locate_plain(

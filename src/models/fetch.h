@@ -25,6 +25,8 @@ struct HubAccess {
 [[nodiscard]] ModelPath locate_or_fetch_gguf(const std::string& model,
                                              const std::vector<std::string>& filenames,
                                              const HubAccess& access);
+[[nodiscard]] ModelPath locate_or_fetch_ggml(const std::string& model, const std::string& filename,
+                                             const HubAccess& access);
 [[nodiscard]] ModelPath locate_or_fetch_plain(const std::string& model, const HubAccess& access);
 // A GGUF model of a repository that may hold others, too.
 [[nodiscard]] ModelPath locate_or_fetch_any_gguf(const std::string& model, const HubAccess& access);

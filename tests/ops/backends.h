@@ -135,6 +135,14 @@ inline std::vector<std::byte> random_weights(DType dtype, std::int64_t rows, std
         std::memcpy(block, &d, sizeof d);
         break;
       }
+      case DType::kIQ1_M: {  // the half is spread over the highest nibbles of four words
+        const unsigned half = quant::f32_to_f16(scale(0.02F));
+        for (unsigned n = 0; n < 4; ++n) {
+          std::byte& byte = block[49 + 2 * n];
+          byte = (byte & std::byte{15}) | static_cast<std::byte>((half >> (4 * n) & 15U) << 4U);
+        }
+        break;
+      }
       case DType::kMXFP4:
         block[0] = static_cast<std::byte>(124 + random() % 6);
         break;
