@@ -8,7 +8,7 @@ namespace mistral::nn {
 WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* backend,
                            DType storage, ProgressCallback on_progress)
     : source_(source), backend_(backend), storage_(storage), on_progress_(std::move(on_progress)) {
-  for (const formats::TensorInfo& tensor : source.tensors()) total_ += tensor.view.data.size();
+  for (const formats::TensorInfo& tensor : source.tensors()) total_ += byte_size(tensor.view);
 }
 
 const formats::TensorInfo& WeightLoader::require(const std::string& name,
@@ -52,10 +52,13 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name,
   DType storage = DType::kCount;
   if (plain)
     storage = storage_ != DType::kCount ? storage_ : computable ? DType::kCount : DType::kF32;
-  auto weight = backend_->pack(tensor.view, storage, [&](std::span<const std::byte> done) {
-    formats::TensorInfo part = tensor;
-    part.view.data = done;
-    source_.release(part);
+  const formats::ReadTensor read = source_.read(tensor);
+  auto weight = backend_->pack(read.view, storage, [&](std::span<const std::byte> done) {
+    if (!tensor.scattered) {
+      formats::TensorInfo part = tensor;
+      part.view.data = done;
+      source_.release(part);
+    }
     advance(done.size());
   });
   return weight;
@@ -66,11 +69,12 @@ std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t si
   std::vector<float> values;
   if (backend_ == nullptr) return values;
   values.resize(static_cast<std::size_t>(size));
-  quant::dequantize_row(tensor.view.dtype, tensor.view.data.data(), values.data(), size);
+  const formats::ReadTensor read = source_.read(tensor);
+  quant::dequantize_row(read.view.dtype, read.view.data.data(), values.data(), size);
   if (offset != 0.0F) {
     for (float& value : values) value += offset;
   }
-  advance(tensor.view.data.size());
+  advance(read.view.data.size());
   return values;
 }
 
