@@ -146,11 +146,14 @@ const PickleValue* find_key(const Pickle& pickle, std::string_view key) {
   return nullptr;
 }
 
-void check_legacy_header(const Pickle& magic, const Pickle& version, const Pickle& system) {
+void check_legacy_magic(const Pickle& magic) {
   if (magic.root.kind != PickleKind::kBigInt || magic.text(magic.root) != kLegacyMagic) {
     throw Error(ErrorKind::kInvalidFile,
                 "not a PyTorch checkpoint: a pickle without the number that torch.save writes");
   }
+}
+
+void check_legacy_header(const Pickle& version, const Pickle& system) {
   if (version.root.kind != PickleKind::kInt || version.root.number != kLegacyVersion) {
     throw make_error(ErrorKind::kUnsupported,
                      "a checkpoint in the form before PyTorch 1.6, but not of version {}",
@@ -211,10 +214,10 @@ std::vector<TorchTensor> parse_legacy(Bytes bytes) {
     rest = rest.subspan(pickle.end);
     return pickle;
   };
-  const Pickle magic = next(kLegacyHeaderMemory);
+  check_legacy_magic(next(kLegacyHeaderMemory));
   const Pickle version = next(kLegacyHeaderMemory);
   const Pickle system = next(kLegacyHeaderMemory);
-  check_legacy_header(magic, version, system);
+  check_legacy_header(version, system);
   const Pickle root = next(memory_for(bytes));
   const Pickle keys = next(memory_for(bytes));
   ByteReader reader(rest);
