@@ -30,7 +30,8 @@ std::string torch_tensor(std::string_view name) {
 
 std::vector<std::string> chosen(const TemporaryFolder& folder) {
   std::vector<std::string> out;
-  for (const auto& path : open_weights(folder.path())->files()) {
+  const auto source = open_weights(folder.path());
+  for (const auto& path : source->files()) {
     out.push_back(path.filename().string());
   }
   return out;
