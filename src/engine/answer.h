@@ -23,10 +23,13 @@ struct Answer : Sequence {
   using Clock = std::chrono::steady_clock;
 
   // Made on the client's thread from a checked request. `tokenizer` may be null: no text.
-  Answer(Request request, const text::Tokenizer* tokenizer,
+  Answer(Request request, const text::Tokenizer* tokenizer, std::span<const TokenId> end_tokens,
          std::shared_ptr<RequestHandle::State> channel);
 
-  // Adds a sampled token and sends it. Says how the answer ends if this was its last token.
+  // Samples the next token from its logits.
+  [[nodiscard]] TokenId choose(std::span<const float> logits, SamplerScratch& scratch);
+
+  // Adds the chosen token and sends it. Says how the answer ends if this was its last token.
   [[nodiscard]] std::optional<FinishReason> accept(TokenId token,
                                                    std::span<const TokenId> end_tokens,
                                                    std::int64_t context_length);
@@ -43,8 +46,10 @@ struct Answer : Sequence {
 
   std::optional<text::Detokenizer> detokenizer_;
   StopMatcher stops_;
-  bool stopped_ = false;  // by a stop string: no more text
+  bool stopped_ = false;                   // by a stop string: no more text
+  std::optional<TokenLogprobs> logprobs_;  // of the chosen token, until it is sent
   bool ignore_end_tokens_;
+  std::int64_t min_tokens_;
   std::int64_t max_tokens_;
   Usage usage_;
   Clock::time_point submitted_;

@@ -143,7 +143,7 @@ RequestHandle Engine::Impl::submit(Request request) {
   }
   try {
     auto channel = std::make_shared<RequestHandle::State>(cancellations);
-    auto answer = std::make_unique<Answer>(std::move(request), tokenizer, channel);
+    auto answer = std::make_unique<Answer>(std::move(request), tokenizer, end_tokens, channel);
     {
       const std::lock_guard lock(mutex);
       incoming.push_back(std::move(answer));
@@ -283,7 +283,7 @@ void Engine::Impl::deliver_rows(Answer& answer, const PlannedRows& planned,
     }
   }
   if (!planned.samples) return;
-  const TokenId token = answer.sampler.sample(row(planned.count - 1), answer.tokens, scratch);
+  const TokenId token = answer.choose(row(planned.count - 1), scratch);
   const auto end = answer.accept(token, end_tokens, limits.context_length);
   if (end) finish(answer, *end);
 }

@@ -32,6 +32,7 @@ struct Request {
 struct TokenEvent {
   TokenId token = -1;
   std::string text;
+  std::optional<TokenLogprobs> logprobs = {};  // when the request asks for them
 };
 // The last event of every request.
 struct FinishEvent {
