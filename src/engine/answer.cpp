@@ -59,6 +59,31 @@ TokenId Answer::choose(std::span<const float> logits, SamplerScratch& scratch) {
   return token;
 }
 
+TokenId Answer::verify(std::size_t index, std::span<const float> logits,
+                       SamplerScratch& scratch) {
+  if (draft.distributions.empty()) return choose(logits, scratch);
+  Distribution target;
+  sampler.distribution(logits, tokens, scratch, target);
+  const Distribution& from = draft.distributions[index];
+  TokenId token = draft.tokens[index];
+  const double ratio = target.probability(token) / from.probability(token);
+  if (sampler.random(tokens.size(), RandomStream::kAccept) >= ratio) {
+    token = residual(target, from).draw(sampler.random(tokens.size(), RandomStream::kResidual));
+  }
+  if (sampler.reports_logprobs()) sampler.logprobs(token, scratch, logprobs_.emplace());
+  return token;
+}
+
+std::optional<double> Answer::begin(Clock::time_point now) {
+  if (begun_) return std::nullopt;
+  begun_ = true;
+  return seconds(now - submitted_);
+}
+
+std::int64_t Answer::tokens_left(std::int64_t context_length) const {
+  return std::min(max_tokens_ - usage_.completion_tokens, context_length - length());
+}
+
 std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenId> end_tokens,
                                            std::int64_t context_length) {
   tokens.push_back(token);
@@ -100,6 +125,7 @@ std::string Answer::last_text() {
 }
 
 void Answer::finish(FinishReason reason, std::string error) noexcept {
+  usage_.cached_tokens = std::min(cached, prompt_length);
   FinishEvent event{.reason = reason, .text = {}, .error = std::move(error), .usage = usage_};
   try {
     event.text = last_text();

@@ -20,4 +20,21 @@ TokenId Distribution::draw(double random) const {
   return tokens.empty() ? -1 : tokens.back().id;  // rounding: the sum is a bit below 1
 }
 
+Distribution residual(const Distribution& target, const Distribution& draft) {
+  Distribution rest;
+  double total = 0;
+  auto q = draft.tokens.begin();
+  for (const TokenProbability& p : target.tokens) {
+    while (q != draft.tokens.end() && q->id < p.id) ++q;
+    const bool same = q != draft.tokens.end() && q->id == p.id;
+    const double left = p.probability - (same ? q->probability : 0);
+    if (left <= 0) continue;
+    rest.tokens.push_back({.id = p.id, .probability = left});
+    total += left;
+  }
+  if (rest.tokens.empty()) return target;
+  for (TokenProbability& token : rest.tokens) token.probability /= total;
+  return rest;
+}
+
 }  // namespace mistral::engine

@@ -25,4 +25,8 @@ struct Distribution {
   [[nodiscard]] TokenId draw(double random) const;
 };
 
+// What is left of `target` where `draft` has been tried in vain: max(0, p - q), normalised. Where
+// rounding leaves nothing, `target` itself.
+[[nodiscard]] Distribution residual(const Distribution& target, const Distribution& draft);
+
 }  // namespace mistral::engine

@@ -5,16 +5,17 @@
 #include <span>
 #include <vector>
 
+#include "engine/distribution.h"
 #include "engine/sampler.h"
 #include "mistral/types.h"
 
 namespace mistral::engine {
 
-// Tokens that may follow, and what each was drawn from: empty where it was no draw but the only
-// choice.
+// Tokens that may follow, and what each was drawn from; no distributions where they are no draws
+// but the only choice.
 struct Draft {
   std::vector<TokenId> tokens;
-  std::vector<std::vector<TokenProbability>> distributions;
+  std::vector<Distribution> distributions;
 
   void clear() {
     tokens.clear();

@@ -99,12 +99,12 @@ void ModelDrafter::compute(std::vector<Run*>& runs) {
 
 void ModelDrafter::guess(Run& run, std::span<const float> logits) {
   Draft& draft = *run.request->draft;
-  std::vector<TokenProbability> distribution;
-  const TokenId token =
-      run.request->sampler->draft(logits, run.tokens, draft.tokens.size(), distribution, scratch_);
+  const Sampler& sampler = *run.request->sampler;
+  Distribution& distribution = draft.distributions.emplace_back();
+  run.request->sampler->distribution(logits, run.tokens, scratch_, distribution);
+  const TokenId token = distribution.draw(sampler.random(run.tokens.size(), RandomStream::kDraft));
   run.tokens.push_back(token);
   draft.tokens.push_back(token);
-  draft.distributions.push_back(std::move(distribution));
 }
 
 // Room for the tokens, at the expense of sequences that did not guess for longest.

@@ -41,7 +41,6 @@ void NgramDrafter::propose(std::span<DraftRequest> requests) {
       tokens.push_back(i < request.context.size() ? request.context[i]
                                                   : tokens[i - request.context.size()]);
     }
-    request.draft->distributions.resize(tokens.size());
   }
 }
 

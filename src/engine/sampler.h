@@ -75,6 +75,10 @@ class Sampler {
     return uniform(seed_, length, stream);
   }
 
+  // Whether tokens may be tried that do not become the answer: mirostat and logits processors may
+  // remember what they saw.
+  [[nodiscard]] bool allows_drafts() const { return mirostat_tau_ == 0 && processors_.empty(); }
+
   [[nodiscard]] bool reports_logprobs() const { return logprobs_; }
   // Of a token that followed the logits of the last call with this scratch, which must still be
   // there: natural logarithms of the softmax at this temperature (greedy: 1) before the cut-offs.

@@ -25,9 +25,9 @@ Sequence sequence_of(std::int64_t prompt) {
 }
 
 // What the engine does with a plan: computes the rows, appends sampled tokens.
-void run(const StepPlan& plan) {
+void run(Scheduler& scheduler, const StepPlan& plan) {
   for (const PlannedRows& rows : plan.rows) {
-    Scheduler::advance(rows);
+    scheduler.advance(rows);
     if (rows.samples) rows.sequence->tokens.push_back(2);
   }
 }
@@ -53,10 +53,10 @@ TEST(Scheduler, PromptsRunInChunksBesideDecodeRows) {
   EXPECT_EQ(plan.rows[0].logits_from, 4);
   EXPECT_FALSE(plan.rows[1].samples);
   EXPECT_EQ(plan.rows[1].logits_from, 15);  // none
-  run(plan);
+  run(scheduler, plan);
   EXPECT_EQ(counts(scheduler.plan()),
             (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&b, 16}, {&c, 3}}));
-  run(scheduler.plan());
+  run(scheduler, scheduler.plan());
   EXPECT_EQ(counts(scheduler.plan()),
             (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&c, 1}, {&b, 9}}));
   for (Sequence* s : {&a, &b, &c}) scheduler.remove(*s);
@@ -87,7 +87,7 @@ TEST(Scheduler, TheYoungestGivesWayAndIsComputedAgain) {
   scheduler.add(b);
   // Both grow by a token each step: at 17 tokens they would need three blocks each.
   while (scheduler.preemptions() == 0) {
-    run(scheduler.plan());
+    run(scheduler, scheduler.plan());
     ASSERT_LT(a.length(), 100);
   }
   EXPECT_EQ(scheduler.running(), (std::vector<Sequence*>{&a}));
@@ -106,9 +106,9 @@ TEST(Scheduler, ASequenceAloneWithoutRoomIsReported) {
   Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
   Sequence a = sequence_of(14);
   scheduler.add(a);
-  run(scheduler.plan());  // 14 computed, 15 tokens
-  run(scheduler.plan());
-  run(scheduler.plan());  // 16 computed: both blocks are full
+  run(scheduler, scheduler.plan());  // 14 computed, 15 tokens
+  run(scheduler, scheduler.plan());
+  run(scheduler, scheduler.plan());  // 16 computed: both blocks are full
   const StepPlan& plan = scheduler.plan();
   EXPECT_TRUE(plan.rows.empty());
   EXPECT_EQ(plan.out_of_cache, (std::vector<Sequence*>{&a}));
@@ -132,7 +132,7 @@ TEST(Scheduler, PromptLogitsAreAskedForOnceAndInBoundedSteps) {
       if (a.computed + r < a.prompt_length) positions.push_back(a.computed + r);
     }
     a.prompt_logits_from = std::min<std::int64_t>(a.computed + rows.count, a.prompt_length);
-    run(plan);
+    run(scheduler, plan);
   }
   ASSERT_EQ(positions.size(), 25U);
   for (std::size_t i = 0; i < 25; ++i) EXPECT_EQ(positions[i], static_cast<std::int64_t>(i));
@@ -263,7 +263,7 @@ TEST_P(SchedulerProperties, Hold) {
     EXPECT_LE(rows_total, limits.max_rows);
     EXPECT_LE(prompt_logits, limits.max_prompt_logits);
 
-    run(plan);
+    run(scheduler, plan);
     for (const PlannedRows& rows : plan.rows) {
       Sequence* s = rows.sequence;
       if (rows.samples && s->length() >= jobs.at(s)->target) {
@@ -291,7 +291,7 @@ TEST(Scheduler, PreemptionHappensUnderPressure) {
   int done = 0;
   while (done < 6) {
     const StepPlan plan = scheduler.plan();
-    run(plan);
+    run(scheduler, plan);
     for (const PlannedRows& rows : plan.rows) {
       if (rows.sequence->length() >= 100) {
         scheduler.remove(*rows.sequence);
