@@ -30,11 +30,12 @@ class Exception : public std::runtime_error {
 };
 
 struct ModelOptions {
-  // A .gguf file, a folder with config.json and weights, or the id of a model on the Hugging Face hub
+  // A .gguf file, a folder with config.json and weights, or the id of a model on the Hugging Face
+  // hub
   // ("org/name", "org/name:Q4_K_M"), which is downloaded when the cache does not have it.
   std::string path;
-  std::string dtype = "auto";  // auto | f32 | f16 | bf16: storage of unquantised weights
-  std::int32_t threads = 0;    // 0: one per physical core
+  std::string dtype = "auto";        // auto | f32 | f16 | bf16: storage of unquantised weights
+  std::int32_t threads = 0;          // 0: one per physical core
   std::int64_t context_length = 0;   // most tokens of one sequence; 0: what the model was made for
   std::int32_t max_sequences = 32;   // running at once; more wait
   std::int64_t kv_cache_tokens = 0;  // tokens that the KV cache must hold; 0: see kv_cache_mib
@@ -61,6 +62,7 @@ struct ModelInfo {
 struct Chunk {
   std::string_view text;
   TokenId token = -1;
+  const TokenLogprobs* logprobs = nullptr;  // when asked for; valid during the call
 };
 // Called in order on the thread that waits for the answer; returns false to cancel. The last piece,
 // text held back in case it became a stop string, has no token (-1). What it throws reaches the
@@ -79,6 +81,7 @@ struct Response {
   std::string reasoning;
   std::string content;
   std::vector<TokenId> tokens;
+  std::vector<TokenLogprobs> logprobs;  // of each token, when asked for
   FinishReason finish_reason = FinishReason::kStop;
   std::string error;  // when finish_reason is kError
   Usage usage;

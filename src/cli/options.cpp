@@ -22,18 +22,8 @@ constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
 constexpr int kMaxThreads = 1024;
 
-// What a chat model is sampled with when its authors recommend nothing.
-constexpr double kTemperature = 0.1;
-constexpr std::int32_t kTopK = 32;
-constexpr double kTopP = 0.1;
-constexpr double kMinP = 0.05;
-constexpr double kRepeatPenalty = 0.1;  // frequency and presence: keeps small models from looping
-
 const std::string kModelGroup = "Model";
 const std::string kRuntimeGroup = "Running";
-const std::string kSamplingGroup =
-    "Sampling (default: what the model recommends, else temperature "
-    "0.1, top-k 32, top-p 0.1, min-p 0.05, frequency and presence penalty 0.1)";
 
 // "a.gguf b.gguf" is two files, unless a file of that name exists.
 std::vector<std::string> split_files(const std::vector<std::string>& arguments,
@@ -248,51 +238,6 @@ void add_context_option(CLI::App& app, std::int64_t& context, const std::string&
       ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
       ->type_name("TOKENS")
       ->group(kRuntimeGroup);
-}
-
-void SamplingOptions::add_options(CLI::App& app) {
-  const auto add = [&app](const char* name, auto& value, const char* help, const char* type) {
-    return app.add_option(name, value, help)->type_name(type)->group(kSamplingGroup);
-  };
-  add("--temperature", given_.temperature, "randomness; 0: always the likeliest token", "X");
-  add("--top-k", given_.top_k, "keep the K likeliest tokens; 0: off", "K");
-  add("--top-p", given_.top_p, "keep the likeliest tokens that together reach P; 1: off", "P");
-  add("--min-p", given_.min_p, "drop tokens below P times the likeliest; 0: off", "P");
-  add("--seed", given_.seed, "makes answers repeatable", "N");
-  add("--max-tokens", given_.max_tokens, "longest answer (default: until the context is full)", "N")
-      ->check(CLI::Range(std::int64_t{1}, kMaxTokens));
-  add("--stop", given_.stop, "text that ends the answer; may be given again", "TEXT")
-      ->allow_extra_args(false);
-  app.add_flag("--greedy", greedy_, "as --temperature 0")->group(kSamplingGroup);
-}
-
-SamplingParams SamplingOptions::resolve(const SamplingParams& model_defaults) const {
-  SamplingParams params = model_defaults;
-  const bool model_recommends = params.temperature || params.top_k || params.top_p || params.min_p;
-  if (!model_recommends) {
-    params.temperature = kTemperature;
-    params.top_k = kTopK;
-    params.top_p = kTopP;
-    params.min_p = kMinP;
-    params.frequency_penalty = kRepeatPenalty;
-    params.presence_penalty = kRepeatPenalty;
-  } else if (!params.temperature) {
-    params.temperature = 1.0;  // what generation_config.json means when it does not say
-  }
-  if (given_.temperature) params.temperature = given_.temperature;
-  if (given_.top_k) params.top_k = given_.top_k;
-  if (given_.top_p) params.top_p = given_.top_p;
-  if (given_.min_p) params.min_p = given_.min_p;
-  if (given_.seed) params.seed = given_.seed;
-  if (given_.max_tokens) params.max_tokens = given_.max_tokens;
-  if (!given_.stop.empty()) params.stop = given_.stop;
-  if (greedy_) params.temperature = 0.0;
-  if (params.temperature == 0.0 && !model_recommends) {
-    // Who asks for the likeliest token wants exactly that.
-    params.frequency_penalty.reset();
-    params.presence_penalty.reset();
-  }
-  return params;
 }
 
 }  // namespace mistral::cli

@@ -11,7 +11,6 @@
 
 #include "cli/hub_access.h"
 #include "engine/engine.h"
-#include "mistral/types.h"
 #include "models/loader.h"
 
 namespace mistral::cli {
@@ -77,16 +76,5 @@ class RuntimeOptions {
 
 // The length of the context; commands differ in what they do with it.
 void add_context_option(CLI::App& app, std::int64_t& context, const std::string& help);
-
-// How tokens are chosen. Options that are not given come from the model.
-class SamplingOptions {
- public:
-  void add_options(CLI::App& app);
-  [[nodiscard]] SamplingParams resolve(const SamplingParams& model_defaults) const;
-
- private:
-  SamplingParams given_;
-  bool greedy_ = false;
-};
 
 }  // namespace mistral::cli

@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/repl.h"
+#include "cli/sampling_options.h"
 #include "cli/session.h"
 #include "core/error.h"
 #include "core/log.h"

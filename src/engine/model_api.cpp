@@ -159,9 +159,9 @@ struct Model::Impl {
         {.prompt = std::move(prompt), .sampling = sampling, .on_prompt_logits = nullptr});
     Response response;
     bool wanted = static_cast<bool>(on_chunk);
-    const auto show = [&](std::string_view text, TokenId token) {
+    const auto show = [&](std::string_view text, TokenId token, const TokenLogprobs* logprobs) {
       response.text += text;
-      if (!wanted || on_chunk({.text = text, .token = token})) return;
+      if (!wanted || on_chunk({.text = text, .token = token, .logprobs = logprobs})) return;
       wanted = false;
       handle.cancel();
     };
@@ -169,11 +169,12 @@ struct Model::Impl {
       engine::Event event = handle.next();
       if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
         response.tokens.push_back(token->token);
-        show(token->text, token->token);
+        if (token->logprobs) response.logprobs.push_back(*token->logprobs);
+        show(token->text, token->token, token->logprobs ? &*token->logprobs : nullptr);
         continue;
       }
       auto& end = std::get<engine::FinishEvent>(event);
-      if (!end.text.empty()) show(end.text, -1);
+      if (!end.text.empty()) show(end.text, -1, nullptr);
       response.finish_reason = end.reason;
       response.error = std::move(end.error);
       response.usage = end.usage;

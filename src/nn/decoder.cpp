@@ -99,6 +99,12 @@ void Decoder::compute_logits(ops::Rows hidden, std::span<float> logits) {
   if (spec_.logit_softcap > 0) backend_.softcap(static_cast<float>(spec_.logit_softcap), out);
 }
 
+std::int64_t Decoder::rope_key(std::int32_t rope_length) const {
+  std::int64_t key = 0;
+  for (const RopeSpec& rope : spec_.ropes) key = (key << 32) | rope.regime(rope_length);
+  return key;
+}
+
 void Decoder::forward(const Batch& batch, std::span<float> logits) {
   if (batch.rows() == 0) return;
   prepare_sequences(batch);

@@ -44,6 +44,7 @@ class Decoder final : public SequenceModel {
     return cache_.groups();
   }
   [[nodiscard]] std::int64_t cache_bytes() const override { return cache_.bytes(); }
+  [[nodiscard]] std::int64_t rope_key(std::int32_t rope_length) const override;
 
   void forward(const Batch& batch, std::span<float> logits) override;
 
