@@ -183,32 +183,36 @@ void Sampler::take_above(double floor, SamplerScratch& scratch) const {
   }
 }
 
-// Top-n-sigma, top-k, top-p and min-p each keep a head of the falling order, so all but the counted
-// one can be applied in any order.
+// Top-n-sigma, top-k, top-p and min-p each keep a head of the falling order, so it does not matter
+// which comes first. Where the sum of all weights is not needed, logits alone say what is left.
 void Sampler::cut_head(SamplerScratch& scratch) const {
-  const double lowest =
-      top_n_sigma_ > 0 ? scratch.max_ - top_n_sigma_ * scratch.sigma_ : -kInfinity;
-  if (top_k_ > 0 && static_cast<std::size_t>(top_k_) < scratch.row_.size()) {
+  double lowest = -kInfinity;
+  if (top_n_sigma_ > 0) lowest = scratch.max_ - top_n_sigma_ * scratch.sigma_;
+  if (min_p_ > 0) {
+    constexpr double kSlack = 1e-6;  // weights are rounded; the exact cut follows
+    lowest = std::max(lowest, scratch.max_ + temperature_ * (std::log(min_p_) - kSlack));
+  }
+  const std::size_t vocab = scratch.row_.size();
+  const bool counts = top_k_ > 0 && static_cast<std::size_t>(top_k_) < vocab;
+  if (counts || (top_p_ == 0 && lowest > -kInfinity)) {
     const float floor =
         lowest > -kInfinity ? std::nextafter(to_float(lowest), -kInfinity) : -kInfinity;
-    take_largest(static_cast<std::size_t>(top_k_), floor, scratch);
+    take_largest(counts ? static_cast<std::size_t>(top_k_) : vocab, floor, scratch);
     if (top_p_ > 0) keep_top_p(scratch.candidates_, top_p_ * sum_all(scratch), scratch.cutoffs_);
-    if (min_p_ > 0) keep_above(scratch.candidates_, min_p_);
-    return;
+  } else {
+    const double total = weigh_all(scratch);
+    double floor = 0;
+    if (lowest > -kInfinity) {
+      floor = std::nextafter(weight_of((lowest - scratch.max_) * scale()), 0.0F);
+    }
+    if (top_p_ > 0) {
+      // All tokens of less than this weight together do not reach 1 - p: the head ends above it.
+      floor = std::max(floor, 0.999 * (1 - top_p_) * total / static_cast<double>(vocab));
+    }
+    take_above(floor, scratch);
+    if (top_p_ > 0) keep_top_p(scratch.candidates_, top_p_ * total, scratch.cutoffs_);
   }
-  const double total = weigh_all(scratch);
-  double floor = min_p_;
-  if (lowest > -kInfinity) {
-    const float weight = weight_of((lowest - scratch.max_) * scale());
-    floor = std::max<double>(floor, std::nextafter(weight, 0.0F));
-  }
-  if (top_p_ > 0) {
-    // All tokens of less than this weight together do not reach 1 - p, so the head ends above it.
-    const double rest = (1 - top_p_) * total / static_cast<double>(scratch.row_.size());
-    floor = std::max(floor, rest * 0.999);
-  }
-  take_above(floor, scratch);
-  if (top_p_ > 0) keep_top_p(scratch.candidates_, top_p_ * total, scratch.cutoffs_);
+  if (min_p_ > 0) keep_above(scratch.candidates_, min_p_);
 }
 
 double Sampler::select(std::size_t length, SamplerScratch& scratch) {

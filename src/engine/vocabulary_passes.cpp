@@ -23,8 +23,15 @@ double sum(const float* weights, std::size_t size) {
   return total;
 }
 
+// `scale` is for powers of two. In two loops: compilers make a branch of a choice that computing
+// goes on from.
 void weigh_block(const float* logits, std::size_t size, double max, double scale, float* weights) {
-  for (std::size_t i = 0; i < size; ++i) weights[i] = weight_of((logits[i] - max) * scale);
+  std::array<double, kBlock> exponents;
+  for (std::size_t i = 0; i < size; ++i) {
+    const double t = (logits[i] - max) * scale;
+    exponents[i] = t > kLowestExponent ? t : kLowestExponent;  // NaN, too
+  }
+  for (std::size_t i = 0; i < size; ++i) weights[i] = power_of_two(exponents[i]);
 }
 
 bool any_above(const float* values, float floor) {
@@ -55,7 +62,7 @@ double weigh(std::span<const float> logits, double max, double scale, std::span<
   double total = 0;
   for (std::size_t i = 0; i < logits.size(); i += kBlock) {
     const std::size_t size = std::min(kBlock, logits.size() - i);
-    weigh_block(logits.data() + i, size, max, scale, weights.data() + i);
+    weigh_block(logits.data() + i, size, max, scale * kLog2E, weights.data() + i);
     total += sum(weights.data() + i, size);
   }
   return total;
@@ -66,7 +73,7 @@ double total_weight(std::span<const float> logits, double max, double scale) {
   double total = 0;
   for (std::size_t i = 0; i < logits.size(); i += kBlock) {
     const std::size_t size = std::min(kBlock, logits.size() - i);
-    weigh_block(logits.data() + i, size, max, scale, weights.data());
+    weigh_block(logits.data() + i, size, max, scale * kLog2E, weights.data());
     total += sum(weights.data(), size);
   }
   return total;

@@ -26,16 +26,15 @@ struct Candidate {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
-// exp(x) to 1.5e-7 of itself for x <= 0; 0 below the smallest normal float and for NaN. The
-// argument is reduced in double: a float that holds -80 is wrong by more than a millionth in the
-// result.
-[[nodiscard]] inline float weight_of(double x) {
-  constexpr double kLowest = -87.0;
-  constexpr double kLog2E = 1.4426950408889634;
-  const double clamped = x > kLowest ? x : kLowest;
-  const double t = clamped * kLog2E;
+constexpr double kLog2E = 1.4426950408889634;
+constexpr double kLowestExponent = -126.0;  // 2 to the power of less is no normal float
+
+// 2^t to 1.5e-7 of itself for kLowestExponent < t <= 0, and 0 for kLowestExponent. The argument is
+// a double: a float that holds -100 is wrong by more than a millionth in the result. Without calls
+// and branches, so that loops over it become vector code.
+[[nodiscard]] inline float power_of_two(double t) {
   const auto whole = static_cast<std::int32_t>(t - 0.5);  // rounds to nearest: t <= 0
-  const auto f = static_cast<float>(t - whole);
+  const auto f = static_cast<float>(t - static_cast<double>(whole));
   // 2^f on [-1/2, 1/2]: the Taylor series ln(2)^k / k!.
   float p = 1.52527338e-5F;
   p = p * f + 1.54035304e-4F;
@@ -45,8 +44,15 @@ struct Candidate {
   p = p * f + 2.40226507e-1F;
   p = p * f + 6.93147181e-1F;
   p = p * f + 1.0F;
-  const float power = std::bit_cast<float>((whole + 127) << 23);
-  return x > kLowest ? p * power : 0.0F;
+  const float result = p * std::bit_cast<float>((whole + 127) << 23);
+  const std::int32_t keep = -static_cast<std::int32_t>(whole > -126);
+  return std::bit_cast<float>(std::bit_cast<std::int32_t>(result) & keep);
+}
+
+// exp(x) for x <= 0 in this way; 0 for NaN.
+[[nodiscard]] inline float weight_of(double x) {
+  const double t = x * kLog2E;
+  return power_of_two(t > kLowestExponent ? t : kLowestExponent);
 }
 
 // The largest logit; NaN never wins. -infinity when there is no number.

@@ -149,6 +149,35 @@ TEST(ModelApi, CallbacksCancel) {
   EXPECT_EQ(model.complete("Some letter", endless).tokens.size(), 2U);
 }
 
+TEST(ModelApi, LogProbabilitiesAndProcessorsReachTheCaller) {
+  Model model = Model::load(options_for(model_folders().at(0)));
+  SamplingParams sampling;
+  sampling.ignore_eos = true;
+  sampling.max_tokens = 6;
+  const Response plain = model.complete("Some letter", sampling);
+  EXPECT_TRUE(plain.logprobs.empty());
+  sampling.top_logprobs = 3;
+  std::vector<TokenLogprobs> streamed;
+  const Response response = model.complete("Some letter", sampling, [&](const Chunk& chunk) {
+    EXPECT_EQ(chunk.logprobs != nullptr, chunk.token >= 0);
+    if (chunk.logprobs != nullptr) streamed.push_back(*chunk.logprobs);
+    return true;
+  });
+  EXPECT_EQ(response.tokens, plain.tokens);
+  ASSERT_EQ(response.logprobs.size(), response.tokens.size());
+  ASSERT_EQ(streamed.size(), response.tokens.size());
+  for (std::size_t i = 0; i < response.tokens.size(); ++i) {
+    EXPECT_EQ(response.logprobs[i].chosen.token, response.tokens[i]);
+    ASSERT_EQ(response.logprobs[i].top.size(), 3U);
+    EXPECT_EQ(response.logprobs[i].top[0].token, response.tokens[i]);  // greedy
+    EXPECT_LE(response.logprobs[i].chosen.logprob, 0);
+    EXPECT_EQ(streamed[i].chosen.logprob, response.logprobs[i].chosen.logprob);
+  }
+  sampling.logits_processors.push_back(
+      [](std::span<const TokenId>, std::span<float> logits) { logits[5] = 1e6F; });
+  EXPECT_EQ(model.complete("Some letter", sampling).tokens, std::vector<TokenId>(6, 5));
+}
+
 TEST(ModelApi, FailuresAreExceptionsThatNameTheirCause) {
   const fs::path folder = model_folders().at(0);
   const auto failure = [](const auto& work) {

@@ -117,7 +117,9 @@ TEST(SamplingRequests, LogProbabilitiesComeWithTheirTokens) {
       Event event = handle.next();
       if (auto* token = std::get_if<TokenEvent>(&event)) {
         reported.push_back(token->logprobs);
-        if (token->logprobs) EXPECT_EQ(token->logprobs->chosen.token, token->token);
+        if (token->logprobs) {
+          EXPECT_EQ(token->logprobs->chosen.token, token->token);
+        }
         continue;
       }
       return reported;
