@@ -203,6 +203,13 @@ void RuntimeOptions::add_options(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, kMaxMebibytes))
       ->type_name("MB")
       ->group(kRuntimeGroup);
+  app.add_option("--max-memory", max_memory_,
+                 "most memory for weights, KV cache and buffers, as 12GB or 800MB (default: what "
+                 "the system has left)")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::int64_t{1}, kMaxMebibytes << 20U))
+      ->type_name("SIZE")
+      ->group(kRuntimeGroup);
   app.add_option("--pa-blk-size", block_size_, "tokens per block of the KV cache (default: 32)")
       ->check(CLI::IsMember({8, 16, 32}))
       ->type_name("8|16|32")
@@ -223,6 +230,7 @@ models::LoadOptions RuntimeOptions::load_options() const {
   if (dtype_ == "f32") options.dtype = models::ComputeDType::kF32;
   if (dtype_ == "f16") options.dtype = models::ComputeDType::kF16;
   if (dtype_ == "bf16") options.dtype = models::ComputeDType::kBF16;
+  options.max_memory = max_memory_;
   options.kv_block_size = block_size_;
   options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
   if (cache_tokens_ > 0) {

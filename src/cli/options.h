@@ -71,6 +71,7 @@ class RuntimeOptions {
   std::optional<std::int32_t> prompt_batchsize_;
   std::int64_t cache_tokens_ = 0;
   std::int64_t cache_mebibytes_ = 0;
+  std::int64_t max_memory_ = 0;
   std::int32_t block_size_ = 32;
   std::string cache_dtype_ = "auto";
 };

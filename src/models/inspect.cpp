@@ -1,17 +1,30 @@
 #include "models/inspect.h"
 
 #include <algorithm>
+#include <array>
 
 #include "models/description.h"
+#include "models/memory_plan.h"
 #include "nn/decoder.h"
 
 namespace mistral::models {
 
-ModelFacts inspect(const ModelPath& path) {
+namespace {
+
+void count(std::vector<TypeCount>& types, const formats::TensorInfo& tensor) {
+  const std::string_view type = name(tensor.view.dtype);
+  auto found =
+      std::find_if(types.begin(), types.end(), [&](const TypeCount& c) { return c.type == type; });
+  if (found == types.end()) found = types.insert(types.end(), TypeCount{std::string(type), 0, 0});
+  ++found->tensors;
+  found->bytes += tensor.view.data.size();
+}
+
+}  // namespace
+
+ModelFacts inspect(const ModelPath& path, const LoadOptions& options) {
   Description description = describe(path);
-  nn::WeightLoader loader(*description.weights, nullptr, DType::kCount, nullptr);
-  nn::complete_spec(description.spec, loader);
-  (void)nn::load_weights(description.spec, loader);
+  const MemoryPlan plan = plan_memory(description, options);
   LoadedModel text_side;
   load_text_side(path, description, text_side);
 
@@ -26,17 +39,25 @@ ModelFacts inspect(const ModelPath& path) {
   facts.hidden_size = description.spec.hidden_size;
   facts.heads = description.spec.heads;
   facts.kv_heads = description.spec.kv_heads;
+  const TensorGroups group_names(description.spec);
+  std::array<GroupFacts, kTensorGroups.size()> groups;
   for (const formats::TensorInfo& tensor : description.weights->tensors()) {
-    const std::string_view type = name(tensor.view.dtype);
-    auto count = std::find_if(facts.types.begin(), facts.types.end(),
-                              [&](const TypeCount& c) { return c.type == type; });
-    if (count == facts.types.end()) {
-      count = facts.types.insert(facts.types.end(), TypeCount{std::string(type), 0, 0});
-    }
-    ++count->tensors;
-    count->bytes += tensor.view.data.size();
+    count(facts.types, tensor);
+    GroupFacts& group = groups[static_cast<std::size_t>(group_names.of(tensor.name))];
+    count(group.types, tensor);
+    group.parameters += tensor.view.shape.elements();
     facts.weight_bytes += tensor.view.data.size();
   }
+  for (const TensorGroup group : kTensorGroups) {
+    GroupFacts& group_facts = groups[static_cast<std::size_t>(group)];
+    group_facts.group = group;
+    if (!group_facts.types.empty()) facts.groups.push_back(std::move(group_facts));
+  }
+  facts.packed_bytes = plan.weights;
+  facts.activation_bytes = plan.activations;
+  facts.cache_dtype = plan.cache_dtype;
+  facts.cache_block_size = plan.block_size;
+  facts.cache_groups = nn::KvCache::groups_of(description.spec, plan.cache_dtype, plan.block_size);
   facts.has_chat_template = text_side.chat_template.has_value();
   if (text_side.tokenizer) {
     std::string model = "tokenizer.json";

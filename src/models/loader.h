@@ -59,6 +59,8 @@ struct LoadOptions {
   // None: f16 for a model whose matrices are quantised, else f32.
   std::optional<ops::CacheDType> kv_cache_dtype;
   std::int32_t max_batch_rows = 512;
+  // Bytes that weights, cache and buffers may take together. 0: what the system has left.
+  std::int64_t max_memory = 0;
   ProgressCallback on_progress;  // bytes of weights
 };
 
@@ -80,6 +82,7 @@ struct LoadedModel {
   SamplingParams default_sampling;    // generation_config.json; unset fields: none
 };
 
+// Throws Error (kResource) before anything is read when it cannot fit into memory.
 // Loads weights on all threads of `pool`, which the model keeps using and which must outlive it.
 [[nodiscard]] LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& pool);
 

@@ -33,6 +33,11 @@ class Decoder final : public SequenceModel {
   Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend, DecoderOptions options);
 
   [[nodiscard]] const DecoderSpec& spec() const { return spec_; }
+  // Memory of the buffers between the layers.
+  [[nodiscard]] std::uint64_t activation_bytes() const;
+  // At most what activation_bytes() of a decoder for steps of `rows` rows is, whatever the types of
+  // its weights.
+  [[nodiscard]] static std::uint64_t activation_bytes(const DecoderSpec& spec, std::int64_t rows);
 
   [[nodiscard]] std::int32_t vocab_size() const override {
     return static_cast<std::int32_t>(spec_.vocab_size);

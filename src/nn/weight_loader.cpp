@@ -36,6 +36,10 @@ const formats::TensorInfo& WeightLoader::matrix_info(const std::string& name) co
   return tensor;
 }
 
+void WeightLoader::take(DType source, DType storage, std::int64_t out, std::int64_t in) {
+  taken_ += ops::packed_bytes(storage == DType::kCount ? source : storage, out, in);
+}
+
 void WeightLoader::advance(std::uint64_t bytes) {
   done_ += bytes;
   if (on_progress_) on_progress_(done_, total_);
@@ -53,6 +57,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
                                                       std::span<const std::byte> data,
                                                       std::int64_t out, std::int64_t in,
                                                       DType storage) {
+  take(tensor.view.dtype, storage, out, in);
   if (backend_ == nullptr) return nullptr;
   TensorView view = tensor.view;
   view.shape = Shape{{out, in}};
@@ -87,13 +92,18 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& 
                                                              std::int64_t in,
                                                              std::span<const RowRange> ranges) {
   const formats::TensorInfo& tensor = require(name, {stored_rows, in});
-  if (backend_ == nullptr) return nullptr;
+  const DType storage = storage_for(tensor.view.dtype);
+  if (backend_ == nullptr) {
+    std::int64_t rows = 0;
+    for (const RowRange& range : ranges) rows += range.count;
+    take(tensor.view.dtype, storage, rows, in);
+    return nullptr;
+  }
   const std::int64_t row = row_bytes(tensor.view.dtype, in);
   const auto data_of = [&](const RowRange& range) {
     return tensor.view.data.subspan(static_cast<std::size_t>(range.first * row),
                                     static_cast<std::size_t>(range.count * row));
   };
-  const DType storage = storage_for(tensor.view.dtype);
   if (ranges.size() == 1) return pack(tensor, data_of(ranges[0]), ranges[0].count, in, storage);
   std::vector<std::byte> gathered;
   std::int64_t rows = 0;
@@ -106,6 +116,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& 
   view.shape = Shape{{rows, in}};
   view.data = gathered;
   advance(gathered.size());
+  take(tensor.view.dtype, storage, rows, in);
   return backend_->pack(view, storage, nullptr);
 }
 
@@ -121,13 +132,14 @@ std::shared_ptr<const ops::Weight> WeightLoader::slab(const std::string& name, s
 std::shared_ptr<const ops::Weight> WeightLoader::computed(std::span<const float> values,
                                                           std::int64_t out, std::int64_t in,
                                                           DType like) {
-  if (backend_ == nullptr) return nullptr;
   DType storage = DType::kF32;
   if (storage_ == DType::kF16 || storage_ == DType::kBF16) {
     storage = storage_;
   } else if (storage_ == DType::kCount && like != DType::kF32) {
     storage = like == DType::kBF16 ? DType::kBF16 : DType::kF16;
   }
+  take(DType::kF32, storage, out, in);
+  if (backend_ == nullptr) return nullptr;
   TensorView view;
   view.dtype = DType::kF32;
   view.shape = Shape{{out, in}};
@@ -138,6 +150,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::computed(std::span<const float>
 std::shared_ptr<const ops::Weight> WeightLoader::encoded(std::span<const std::byte> data,
                                                          DType dtype, std::int64_t out,
                                                          std::int64_t in) {
+  take(dtype, DType::kCount, out, in);
   if (backend_ == nullptr) return nullptr;
   TensorView view;
   view.dtype = dtype;
@@ -163,6 +176,7 @@ std::vector<float> WeightLoader::decode(const formats::TensorInfo& tensor, std::
 std::vector<float> WeightLoader::values(const std::string& name,
                                         const std::vector<std::int64_t>& shape) {
   const formats::TensorInfo& tensor = require(name, shape);
+  taken_ += static_cast<std::uint64_t>(tensor.view.shape.elements()) * sizeof(float);
   return decode(tensor, 0, tensor.view.shape.elements() / shape.back());
 }
 

@@ -74,6 +74,9 @@ class WeightLoader {
   [[nodiscard]] DType dtype(const std::string& name) const {
     return source_.require(name).view.dtype;
   }
+  // Bytes that what was asked for so far takes in memory, as the kernels hold it; also when only
+  // checking.
+  [[nodiscard]] std::uint64_t taken_bytes() const { return taken_; }
   // Whether matrices come out: false when only checking.
   [[nodiscard]] bool loads() const { return backend_ != nullptr; }
   // Gives the pages of `name` back, after its last part was taken.
@@ -90,6 +93,8 @@ class WeightLoader {
   // `rows` rows of the tensor, counted over all but its last dimension, as f32.
   [[nodiscard]] std::vector<float> decode(const formats::TensorInfo& tensor, std::int64_t first_row,
                                           std::int64_t rows);
+  // Counts a matrix as packed.
+  void take(DType source, DType storage, std::int64_t out, std::int64_t in);
   void advance(std::uint64_t bytes);
 
   const formats::WeightSource& source_;
@@ -98,6 +103,7 @@ class WeightLoader {
   ProgressCallback on_progress_;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
+  std::uint64_t taken_ = 0;
 };
 
 }  // namespace mistral::nn

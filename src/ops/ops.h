@@ -176,6 +176,9 @@ struct HeadLinearParams {
   std::int64_t out_step = 0;
 };
 
+// Bytes that a matrix takes as the CPU backend packs it.
+[[nodiscard]] std::uint64_t packed_bytes(DType storage, std::int64_t out, std::int64_t in);
+
 class Backend {
  public:
   virtual ~Backend() = default;
