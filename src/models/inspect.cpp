@@ -17,7 +17,7 @@ void count(std::vector<TypeCount>& types, const formats::TensorInfo& tensor) {
       std::find_if(types.begin(), types.end(), [&](const TypeCount& c) { return c.type == type; });
   if (found == types.end()) found = types.insert(types.end(), TypeCount{std::string(type), 0, 0});
   ++found->tensors;
-  found->bytes += tensor.view.data.size();
+  found->bytes += byte_size(tensor.view);
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ ModelFacts inspect(const ModelPath& path, const LoadOptions& options) {
     GroupFacts& group = groups[static_cast<std::size_t>(group_names.of(tensor.name))];
     count(group.types, tensor);
     group.parameters += tensor.view.shape.elements();
-    facts.weight_bytes += tensor.view.data.size();
+    facts.weight_bytes += byte_size(tensor.view);
   }
   for (const TensorGroup group : kTensorGroups) {
     GroupFacts& group_facts = groups[static_cast<std::size_t>(group)];

@@ -64,7 +64,7 @@ MemoryPlan plan_memory(Description& description, const LoadOptions& options) {
   nn::complete_spec(description.spec, loader);
   (void)nn::load_weights(description.spec, loader);
   MemoryPlan plan;
-  plan.weights = loader.taken_bytes();
+  plan.weights = loader.counted_bytes();
   plan.activations = nn::Decoder::activation_bytes(description.spec, options.max_batch_rows);
   // The cache need not be more exact than the weights are: f16 is the smaller error by far beside
   // quantised weights, and the larger one beside others.

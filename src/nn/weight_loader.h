@@ -1,6 +1,7 @@
 // Takes weights from a source into the backend's layout, checking every shape on the way.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -44,8 +45,8 @@ class WeightLoader {
                                                                std::int64_t stored_rows,
                                                                std::int64_t in,
                                                                std::span<const RowRange> ranges);
-  // Matrix `index` of the tensor `name` of shape [count, out, in].
-  [[nodiscard]] std::shared_ptr<const ops::Weight> slab(const std::string& name, std::int64_t count,
+  // Matrix `index` of the tensor `name` of shape [slabs, out, in].
+  [[nodiscard]] std::shared_ptr<const ops::Weight> slab(const std::string& name, std::int64_t slabs,
                                                         std::int64_t index, std::int64_t out,
                                                         std::int64_t in);
   // A matrix [out, in] of numbers that were computed from stored ones of type `like`: f32, f16 or
@@ -63,7 +64,8 @@ class WeightLoader {
   // One of `shape[0]` equal parts of it.
   [[nodiscard]] std::vector<float> part(const std::string& name,
                                         const std::vector<std::int64_t>& shape, std::int64_t index);
-  // The bytes of one of `shape[0]` equal parts of a tensor of unsigned bytes.
+  // The bytes of one of `shape[0]` equal parts of a tensor of unsigned bytes; empty when only
+  // checking. Valid while at most one other tensor is read.
   [[nodiscard]] std::span<const std::byte> bytes(const std::string& name,
                                                  const std::vector<std::int64_t>& shape,
                                                  std::int64_t index);
@@ -76,7 +78,7 @@ class WeightLoader {
   }
   // Bytes that what was asked for so far takes in memory, as the kernels hold it; also when only
   // checking.
-  [[nodiscard]] std::uint64_t taken_bytes() const { return taken_; }
+  [[nodiscard]] std::uint64_t counted_bytes() const { return counted_; }
   // Whether matrices come out: false when only checking.
   [[nodiscard]] bool loads() const { return backend_ != nullptr; }
   // Gives the pages of `name` back, after its last part was taken.
@@ -86,6 +88,8 @@ class WeightLoader {
   [[nodiscard]] const formats::TensorInfo& require(const std::string& name,
                                                    const std::vector<std::int64_t>& shape) const;
   [[nodiscard]] DType storage_for(DType dtype) const;
+  // The elements of a tensor one after another: in the file, or collected where they are scattered.
+  [[nodiscard]] std::span<const std::byte> data_of(const formats::TensorInfo& tensor);
   [[nodiscard]] std::shared_ptr<const ops::Weight> pack(const formats::TensorInfo& tensor,
                                                         std::span<const std::byte> data,
                                                         std::int64_t out, std::int64_t in,
@@ -94,16 +98,23 @@ class WeightLoader {
   [[nodiscard]] std::vector<float> decode(const formats::TensorInfo& tensor, std::int64_t first_row,
                                           std::int64_t rows);
   // Counts a matrix as packed.
-  void take(DType source, DType storage, std::int64_t out, std::int64_t in);
+  void count(DType source, DType storage, std::int64_t out, std::int64_t in);
   void advance(std::uint64_t bytes);
 
   const formats::WeightSource& source_;
   ops::Backend* backend_;
   DType storage_;
   ProgressCallback on_progress_;
+  // The two scattered tensors that were read last: experts are taken in turns from a pair of them,
+  // and one that is collected anew for each part of it would be read as often as it has parts.
+  struct Collected {
+    const formats::TensorInfo* tensor = nullptr;
+    formats::ReadTensor read;
+  };
+  std::array<Collected, 2> collected_;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
-  std::uint64_t taken_ = 0;
+  std::uint64_t counted_ = 0;
 };
 
 }  // namespace mistral::nn
