@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/memory_size.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "core/error.h"
 #include "core/json.h"
 #include "engine/block_manager.h"
 #include "models/inspect.h"
@@ -46,11 +48,18 @@ struct Usage {
 };
 
 // Counted as the engine counts, so windows, chunks and latent vectors are what they save.
-Usage usage_of(const models::ModelFacts& facts, std::int64_t context, std::int64_t sequences) {
-  Usage usage{context, sequences, 0, 0};
-  const engine::BlockManager blocks(facts.cache_groups, facts.cache_block_size, 0);
-  usage.cache = static_cast<std::uint64_t>(blocks.peak_bytes(context) * sequences);
-  usage.total = facts.packed_bytes + facts.activation_bytes + usage.cache;
+Usage usage_of(const models::ModelFacts& facts, std::int64_t sequences) {
+  Usage usage{facts.memory.context, sequences, 0, 0};
+  const engine::BlockManager blocks(facts.cache_groups, facts.memory.block_size, 0);
+  const std::int64_t bytes = blocks.peak_bytes(usage.context);
+  if (bytes > kMostMemory / sequences) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "a KV cache for {} sequences of {} tokens, {} bytes each, is beyond what any "
+                     "machine has",
+                     sequences, usage.context, bytes);
+  }
+  usage.cache = static_cast<std::uint64_t>(bytes * sequences);
+  usage.total = facts.memory.weights + facts.memory.buffers + usage.cache;
   return usage;
 }
 
@@ -92,9 +101,10 @@ std::string as_text(const models::ModelFacts& facts, const Usage& usage) {
                             usage.sequences == 1 ? "a sequence"
                                                  : fmt::format("{} sequences", usage.sequences),
                             grouped(usage.context)));
-  row("  weights", mebibytes(facts.packed_bytes));
-  row("  KV cache", fmt::format("{} ({})", mebibytes(usage.cache), ops::name(facts.cache_dtype)));
-  row("  buffers", mebibytes(facts.activation_bytes));
+  row("  weights", mebibytes(facts.memory.weights));
+  row("  KV cache",
+      fmt::format("{} ({})", mebibytes(usage.cache), ops::name(facts.memory.cache_dtype)));
+  row("  buffers", mebibytes(facts.memory.buffers));
   return text;
 }
 
@@ -130,10 +140,10 @@ std::string as_json(const models::ModelFacts& facts, const Usage& usage) {
   }
   json["memory"] = {{"context", usage.context},
                     {"sequences", usage.sequences},
-                    {"weight_bytes", facts.packed_bytes},
+                    {"weight_bytes", facts.memory.weights},
                     {"kv_cache_bytes", usage.cache},
-                    {"kv_cache_dtype", ops::name(facts.cache_dtype)},
-                    {"buffer_bytes", facts.activation_bytes},
+                    {"kv_cache_dtype", ops::name(facts.memory.cache_dtype)},
+                    {"buffer_bytes", facts.memory.buffers},
                     {"total_bytes", usage.total}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -149,10 +159,7 @@ class InfoCommand final : public Command {
     app.add_option("--max-seqs", sequences_, "sequences that run together (default: 1)")
         ->check(CLI::Range(std::int64_t{1}, kMaxSequences))
         ->type_name("N");
-    app.add_option("--kv-cache-dtype", cache_dtype_,
-                   "storage of the KV cache; auto: f16 with quantised weights, else f32")
-        ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8"}, CLI::ignore_case))
-        ->type_name("auto|f32|f16|bf16|q8");
+    storage_.add_options(app);
     app.add_flag("--json", json_, "print JSON");
   }
 
@@ -165,10 +172,11 @@ class InfoCommand final : public Command {
     const models::ModelPath path =
         paths.empty() ? selector_.locate() : selector_.locate(paths.front());
     models::LoadOptions options;
-    options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
+    storage_.set(options);
+    options.context_length = context_;
+    options.logit_rows = static_cast<std::int32_t>(sequences_);
     const models::ModelFacts facts = models::inspect(path, options);
-    const std::int64_t context = context_ > 0 ? context_ : facts.context_length;
-    const Usage usage = usage_of(facts, context, sequences_);
+    const Usage usage = usage_of(facts, sequences_);
     print(json_ ? as_json(facts, usage) : as_text(facts, usage));
     return 0;
   }
@@ -177,7 +185,7 @@ class InfoCommand final : public Command {
   ModelSelector selector_;
   std::int64_t context_ = 0;
   std::int64_t sequences_ = 1;
-  std::string cache_dtype_ = "auto";
+  StorageOptions storage_;
   bool json_ = false;
 };
 

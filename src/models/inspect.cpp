@@ -4,7 +4,6 @@
 #include <array>
 
 #include "models/description.h"
-#include "models/memory_plan.h"
 #include "nn/decoder.h"
 
 namespace mistral::models {
@@ -22,8 +21,10 @@ void count(std::vector<TypeCount>& types, const formats::TensorInfo& tensor) {
 
 }  // namespace
 
-ModelFacts inspect(const ModelPath& path, const LoadOptions& options) {
+ModelFacts inspect(const ModelPath& path, LoadOptions options) {
   Description description = describe(path);
+  options.kv_cache_tokens =
+      options.context_length > 0 ? options.context_length : description.spec.context_length;
   const MemoryPlan plan = plan_memory(description, options);
   LoadedModel text_side;
   load_text_side(path, description, text_side);
@@ -53,10 +54,7 @@ ModelFacts inspect(const ModelPath& path, const LoadOptions& options) {
     group_facts.group = group;
     if (!group_facts.types.empty()) facts.groups.push_back(std::move(group_facts));
   }
-  facts.packed_bytes = plan.weights;
-  facts.activation_bytes = plan.activations;
-  facts.cache_dtype = plan.cache_dtype;
-  facts.cache_block_size = plan.block_size;
+  facts.memory = plan;
   facts.cache_groups = nn::KvCache::groups_of(description.spec, plan.cache_dtype, plan.block_size);
   facts.has_chat_template = text_side.chat_template.has_value();
   if (text_side.tokenizer) {

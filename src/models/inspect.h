@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/loader.h"
+#include "models/memory_plan.h"
 #include "models/tensor_groups.h"
 
 namespace mistral::models {
@@ -36,18 +37,15 @@ struct ModelFacts {
   std::int64_t kv_heads = 0;
   std::uint64_t weight_bytes = 0;
   std::vector<TypeCount> types;
-  std::vector<GroupFacts> groups;      // those that the model has
-  std::uint64_t packed_bytes = 0;      // weights in memory
-  std::uint64_t activation_bytes = 0;  // buffers of a step
-  ops::CacheDType cache_dtype = ops::CacheDType::kF32;
-  std::int32_t cache_block_size = 0;
+  std::vector<GroupFacts> groups;  // those that the model has
+  MemoryPlan memory;               // with a cache for one sequence of the context asked for
   std::vector<nn::CacheGroup> cache_groups;
   bool has_chat_template = false;
   std::string tokenizer;  // "gpt2 (49152 tokens)", or why there is none
 };
 
-// `options` decide on the memory only; that there is too little of it is no error. Otherwise throws
-// the errors that load() would throw for the same path.
-[[nodiscard]] ModelFacts inspect(const ModelPath& path, const LoadOptions& options = {});
+// `options` decide on the memory only: context, rows, types of weights and cache. That there is too
+// little of it is no error. Otherwise throws the errors that load() would throw for the same path.
+[[nodiscard]] ModelFacts inspect(const ModelPath& path, LoadOptions options = {});
 
 }  // namespace mistral::models

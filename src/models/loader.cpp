@@ -22,15 +22,15 @@ std::optional<std::string_view> chosen_kernels() {
   return name;
 }
 
-void log_plan(const MemoryPlan& plan, std::int64_t context) {
+void log_plan(const MemoryPlan& plan) {
   log::info("memory: weights {}, KV cache up to {}, buffers up to {}, together {}; {}",
             memory_size(plan.weights), memory_size(static_cast<std::uint64_t>(plan.cache)),
-            memory_size(plan.activations), memory_size(plan.total()),
+            memory_size(plan.buffers), memory_size(plan.total()),
             plan.limit == 0 ? "what there is, is unknown"
                             : fmt::format("{} {}", plan.limit_given ? "limit" : "available",
                                           memory_size(static_cast<std::uint64_t>(plan.limit))));
   log::info("KV cache: {}, {} tokens; context {} tokens", ops::name(plan.cache_dtype),
-            plan.cache / plan.cache_block * plan.block_size, context);
+            plan.cache / plan.cache_block * plan.block_size, plan.context);
 }
 
 }  // namespace
@@ -45,16 +45,9 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   model.name = description.name;
   model.architecture = std::string(description.family->name);
   model.parameters = parameter_count(*description.weights);
-  const std::int64_t trained = description.spec.context_length;
-  const std::int64_t context = options.context_length > 0 ? options.context_length : trained;
-  if (context > trained) {
-    log::warn("a context of {} tokens is beyond the {} that the model was made for", context,
-              trained);
-  }
-  if (context > std::int64_t{1} << 28) {
-    throw make_error(ErrorKind::kInvalidArgument, "a context of {} tokens is too long", context);
-  }
-
+  const MemoryPlan plan = plan_memory(description, options);
+  log_plan(plan);
+  require_fit(plan, model.name);
   model.backend = ops::make_cpu_backend(pool, chosen_kernels());
   if (const std::size_t processors = allowed_cpus().size();
       static_cast<std::size_t>(pool.size()) > processors) {
@@ -63,9 +56,6 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   }
   log::info("{}: {} ({} parameters), kernels {}, {} threads", model.name, model.architecture,
             model.parameters, model.backend->name(), pool.size());
-  const MemoryPlan plan = plan_memory(description, options);
-  log_plan(plan, context);
-  require_fit(plan, model.name);
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
@@ -75,7 +65,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   text_side.get();
 
   nn::DecoderOptions decoder;
-  decoder.context_length = static_cast<std::int32_t>(context);
+  decoder.context_length = static_cast<std::int32_t>(plan.context);
   decoder.max_batch_rows = options.max_batch_rows;
   decoder.block_size = options.kv_block_size;
   decoder.cache_dtype = plan.cache_dtype;

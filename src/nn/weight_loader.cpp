@@ -39,7 +39,9 @@ const formats::TensorInfo& WeightLoader::matrix_info(const std::string& name) co
 }
 
 void WeightLoader::count(DType source, DType storage, std::int64_t out, std::int64_t in) {
-  counted_ += ops::packed_bytes(storage == DType::kCount ? source : storage, out, in);
+  const DType packed = storage == DType::kCount ? source : storage;
+  counted_ += ops::packed_bytes(packed, out, in);
+  forms_ |= static_cast<unsigned>(ops::packed_input_form(packed, out, in));
 }
 
 void WeightLoader::advance(std::uint64_t bytes) {
@@ -197,6 +199,27 @@ std::vector<float> WeightLoader::values(const std::string& name,
   const formats::TensorInfo& tensor = require(name, shape);
   counted_ += static_cast<std::uint64_t>(tensor.view.shape.elements()) * sizeof(float);
   return decode(tensor, 0, tensor.view.shape.elements() / shape.back());
+}
+
+std::vector<float> WeightLoader::vector_parts(const std::string& name, std::int64_t size,
+                                              std::span<const RowRange> ranges) {
+  const formats::TensorInfo& tensor = require(name, {size});
+  for (const RowRange& range : ranges) {
+    counted_ += static_cast<std::uint64_t>(range.count) * sizeof(float);
+  }
+  const std::vector<float> all = decode(tensor, 0, 1);
+  std::vector<float> result;
+  if (all.empty()) return result;
+  for (const RowRange& range : ranges) {
+    const auto first = all.begin() + static_cast<std::ptrdiff_t>(range.first);
+    result.insert(result.end(), first, first + static_cast<std::ptrdiff_t>(range.count));
+  }
+  return result;
+}
+
+std::vector<float> WeightLoader::rows(const std::string& name,
+                                      const std::vector<std::int64_t>& shape, RowRange range) {
+  return decode(require(name, shape), range.first, range.count);
 }
 
 std::vector<float> WeightLoader::part(const std::string& name,

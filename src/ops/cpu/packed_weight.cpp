@@ -327,4 +327,8 @@ std::uint64_t packed_bytes(DType storage, std::int64_t out, std::int64_t in) {
   return static_cast<std::uint64_t>(cpu::units_of(out) * cpu::unit_size(storage, in));
 }
 
+ActivationForm packed_input_form(DType storage, std::int64_t out, std::int64_t in) {
+  return cpu::form_of(storage, out * in, true);
+}
+
 }  // namespace mistral::ops
