@@ -110,6 +110,7 @@ class EvalCommand final : public Command {
     engine_options.max_queued =
         std::max(engine_options.max_queued, static_cast<std::int32_t>(input.lists.size()));
     const Document document = read_document();
+    if (!logits_.empty()) runtime_.expect_all_logits();
     Session session(path, runtime_, context_, engine_options, text_options());
     if (tokens_.empty()) input.lists.push_back(tokenize(session, document));
     write_results(evaluate(session, std::move(input.lists)), input.is_list, session.vocab_size());
@@ -166,6 +167,7 @@ class EvalCommand final : public Command {
       throw make_error(ErrorKind::kInvalidArgument, "--perplexity takes one list of tokens");
     }
     const Document document = read_document();
+    runtime_.expect_all_logits();
     Session session(path, runtime_, 0, runtime_.engine_options(), text_options());
     const std::vector<TokenId> tokens =
         tokens_.empty() ? tokenize(session, document) : std::move(input.lists.front());

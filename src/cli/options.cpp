@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cli/command.h"
+#include "cli/memory_size.h"
 #include "core/error.h"
 #include "core/log.h"
 
@@ -168,16 +169,32 @@ std::string ModelSelector::tokenizer_folder() const {
       .string();
 }
 
-void RuntimeOptions::add_options(CLI::App& app) {
-  app.add_option("--threads", threads_, "threads that compute (default: one per physical core)")
-      ->check(CLI::Range(1, kMaxThreads))
-      ->type_name("N")
-      ->group(kRuntimeGroup);
+void StorageOptions::add_options(CLI::App& app) {
   app.add_option("-d,--dtype", dtype_,
                  "storage of weights that are not quantised; auto: as in the file")
       ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16"}, CLI::ignore_case))
       ->type_name("auto|f32|f16|bf16")
       ->group(kRuntimeGroup);
+  app.add_option("--kv-cache-dtype", cache_dtype_,
+                 "storage of the KV cache; auto: f16 with quantised weights, else f32")
+      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8"}, CLI::ignore_case))
+      ->type_name("auto|f32|f16|bf16|q8")
+      ->group(kRuntimeGroup);
+}
+
+void StorageOptions::set(models::LoadOptions& options) const {
+  if (dtype_ == "f32") options.dtype = models::ComputeDType::kF32;
+  if (dtype_ == "f16") options.dtype = models::ComputeDType::kF16;
+  if (dtype_ == "bf16") options.dtype = models::ComputeDType::kBF16;
+  options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
+}
+
+void RuntimeOptions::add_options(CLI::App& app) {
+  app.add_option("--threads", threads_, "threads that compute (default: one per physical core)")
+      ->check(CLI::Range(1, kMaxThreads))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
+  storage_.add_options(app);
   app.add_option("--prompt-batchsize", prompt_batchsize_,
                  "most prompt tokens computed in one step (default: 512)")
       ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
@@ -193,14 +210,25 @@ void RuntimeOptions::add_options(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, kMaxMebibytes))
       ->type_name("MB")
       ->group(kRuntimeGroup);
+  app.add_option("--max-memory", max_memory_,
+                 "most memory for weights, KV cache and buffers: bytes, or 800MiB, 12GiB (default: "
+                 "what the system has left)")
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            const auto bytes = parse_memory_size(text);
+            if (!bytes) {
+              return fmt::format("expected an amount of memory as 800MiB or 12GiB, found '{}'",
+                                 text);
+            }
+            text = std::to_string(*bytes);
+            return std::string();
+          },
+          ""))
+      ->type_name("SIZE")
+      ->group(kRuntimeGroup);
   app.add_option("--pa-blk-size", block_size_, "tokens per block of the KV cache (default: 32)")
       ->check(CLI::IsMember({8, 16, 32}))
       ->type_name("8|16|32")
-      ->group(kRuntimeGroup);
-  app.add_option("--kv-cache-dtype", cache_dtype_,
-                 "storage of the KV cache; auto: f16 with quantised weights, else f32")
-      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8"}, CLI::ignore_case))
-      ->type_name("auto|f32|f16|bf16|q8")
       ->group(kRuntimeGroup);
 }
 
@@ -210,11 +238,9 @@ int RuntimeOptions::threads() const {
 
 models::LoadOptions RuntimeOptions::load_options() const {
   models::LoadOptions options;
-  if (dtype_ == "f32") options.dtype = models::ComputeDType::kF32;
-  if (dtype_ == "f16") options.dtype = models::ComputeDType::kF16;
-  if (dtype_ == "bf16") options.dtype = models::ComputeDType::kBF16;
+  storage_.set(options);
+  options.max_memory = max_memory_;
   options.kv_block_size = block_size_;
-  options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
   if (cache_tokens_ > 0) {
     if (cache_mebibytes_ > 0) log::info("--pa-ctxt-len is given: --pa-gpu-mem is not used");
     options.kv_cache_tokens = cache_tokens_;
@@ -224,6 +250,7 @@ models::LoadOptions RuntimeOptions::load_options() const {
   if (prompt_batchsize_) {
     options.max_batch_rows = std::max(options.max_batch_rows, *prompt_batchsize_);
   }
+  if (all_logits_) options.logit_rows = options.max_batch_rows;
   return options;
 }
 

@@ -54,6 +54,17 @@ class ModelSelector {
   HubAccessOptions access_;
 };
 
+// The types in which weights and KV cache are kept.
+class StorageOptions {
+ public:
+  void add_options(CLI::App& app);
+  void set(models::LoadOptions& options) const;
+
+ private:
+  std::string dtype_ = "auto";
+  std::string cache_dtype_ = "auto";
+};
+
 // How the model is loaded and run.
 class RuntimeOptions {
  public:
@@ -61,17 +72,20 @@ class RuntimeOptions {
 
   [[nodiscard]] int threads() const;
   void set_threads(int threads) { threads_ = threads; }  // 0: one per physical core
+  // The logits of every row of a prompt will be asked for.
+  void expect_all_logits() { all_logits_ = true; }
   [[nodiscard]] models::LoadOptions load_options() const;
   [[nodiscard]] engine::EngineOptions engine_options() const;
 
  private:
   int threads_ = 0;
-  std::string dtype_ = "auto";
   std::optional<std::int32_t> prompt_batchsize_;
   std::int64_t cache_tokens_ = 0;
   std::int64_t cache_mebibytes_ = 0;
+  std::int64_t max_memory_ = 0;
   std::int32_t block_size_ = 32;
-  std::string cache_dtype_ = "auto";
+  bool all_logits_ = false;
+  StorageOptions storage_;
 };
 
 // The length of the context; commands differ in what they do with it.

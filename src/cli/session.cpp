@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -18,8 +20,9 @@ models::LoadedModel load_with_progress(const models::ModelPath& path, models::Lo
 }
 
 models::LoadOptions complete(models::LoadOptions options, std::int64_t context_length,
-                             const models::TextOptions& text) {
+                             std::int32_t max_sequences, const models::TextOptions& text) {
   options.context_length = context_length;
+  options.logit_rows = std::max(options.logit_rows, max_sequences);
   options.text = text;
   return options;
 }
@@ -30,8 +33,10 @@ Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
                  std::int64_t context_length, engine::EngineOptions engine_options,
                  const models::TextOptions& text)
     : pool_(runtime.threads()),
-      loaded_(
-          load_with_progress(path, complete(runtime.load_options(), context_length, text), pool_)) {
+      loaded_(load_with_progress(
+          path,
+          complete(runtime.load_options(), context_length, engine_options.max_sequences, text),
+          pool_)) {
   engine_ = std::make_unique<engine::Engine>(*loaded_.model, loaded_.tokenizer.get(),
                                              loaded_.end_tokens, engine_options);
   log::info("model {} ({}), {} threads, context {}", loaded_.name, loaded_.architecture,

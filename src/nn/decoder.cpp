@@ -21,7 +21,7 @@ Decoder::Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend
   // In latent attention the dims that rotate stand behind those of the latent vector.
   const std::int32_t first_dim = spec_.latent ? spec_.latent->rank : 0;
   for (const RopeSpec& rope : spec_.ropes) {
-    ropes_.emplace_back(rope, first_dim, options.max_batch_rows);
+    ropes_.emplace_back(rope, first_dim, options.max_batch_rows, options.context_length);
   }
   unsigned normed_forms = weights_.head.input_form();
   for (const Layer& layer : weights_.layers) {
