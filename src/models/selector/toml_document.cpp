@@ -3,14 +3,30 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/error.h"
+#include "text/tokenizer/utf8.h"
+
+namespace mistral::models {
+
+// The parser's assertions can fail on wrong text; without this they end the program, or are taken
+// as promises to the compiler, depending on the build. That a key begins as it must is checked once
+// more by parse_key(), which then says where it does not.
+static void assertion_failed(std::string_view assertion) {
+  if (assertion.starts_with("is_bare_key_character")) return;
+  throw Error(ErrorKind::kInvalidFile, "text that the parser does not understand");
+}
+
+}  // namespace mistral::models
+
 // Nesting that the parser allows in values; that of dotted keys it does not limit.
 #define TOML_MAX_NESTED_VALUES 16
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_ENABLE_UNRELEASED_FEATURES 0
+#define TOML_ASSERT(expr) ((expr) ? void() : ::mistral::models::assertion_failed(#expr))
+#pragma push_macro("NDEBUG")
+#undef NDEBUG  // with it TOML_ASSERT is ignored
 #include <toml++/toml.h>
-
-#include "core/error.h"
-#include "text/tokenizer/utf8.h"
+#pragma pop_macro("NDEBUG")
 
 namespace mistral::models {
 namespace {
@@ -145,6 +161,9 @@ TomlValue parse_toml(std::string_view text, const std::string& name) {
     // The description may quote the file, and is cut at some byte when it is long.
     throw make_error(ErrorKind::kInvalidFile, "{}:{}:{}: not valid TOML: {}", name, place.line,
                      place.column, text::utf8::repaired(error.description()));
+  } catch (Error& error) {
+    if (!std::string_view(error.what()).starts_with(name)) error.add_context(name);
+    throw;
   }
 }
 

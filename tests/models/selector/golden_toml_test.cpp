@@ -121,8 +121,9 @@ TEST(GoldenTomlTest, VerdictsKindsAndValues) {
     const std::string text = read(folder / name);
     try {
       const TomlSelector selector = parse_toml_selector(text, name);
-      ASSERT_TRUE(verdict["ok"]) << name;
-      EXPECT_EQ(models::name(selector.model.kind), kind_name(verdict["kind"])) << name;
+      ASSERT_TRUE(verdict["ok"].get<bool>()) << name;
+      EXPECT_EQ(models::name(selector.model.kind), kind_name(verdict["kind"].get<std::string>()))
+          << name;
       expect_understood(verdict["parsed"], as_json(selector), name);
       if (!selector.obstacle.empty()) {
         EXPECT_THAT(selector.obstacle, StartsWith(name + ":"));
@@ -135,7 +136,7 @@ TEST(GoldenTomlTest, VerdictsKindsAndValues) {
           !parsed["model"].contains("topology");
       EXPECT_EQ(selector.obstacle.empty(), runs) << name << ": " << selector.obstacle;
     } catch (const Error& error) {
-      EXPECT_FALSE(verdict["ok"]) << name << ": " << error.what();
+      EXPECT_FALSE(verdict["ok"].get<bool>()) << name << ": " << error.what();
       EXPECT_THAT(error.what(), StartsWith(name + ":"));
     }
   }

@@ -62,6 +62,7 @@ TEST(TomlDocumentTest, EveryType) {
 
 TEST(TomlDocumentTest, WhatIsNotToml) {
   expect_refused("[model\nmodel_id = \"base\"\n", "f.toml:1:", "not valid TOML");
+  expect_refused("a = 1\n[(model]\n", "f.toml:2:2: ", "saw '('");  // an assertion of the parser
   expect_refused("a = 1\nb =\n", "f.toml:2:", "not valid TOML");
   expect_refused("a = 1\na = 2\n", "f.toml:2:", "'a'");
   expect_refused("[m]\nx = 1\n[m]\ny = 1\n", "f.toml:3:", "'m'");
