@@ -89,11 +89,13 @@ class BenchCommand final : public Command {
     }
 
     const models::ModelPath path = selector_.locate();
+    const models::TextOptions text = selector_.text_options();
+    runtime_.prefer_dtype(selector_.dtype());
     BenchModel model;
     std::vector<Measurement> measurements;
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       runtime_.set_threads(threads_[i]);
-      Session session(path, runtime_, context_, engine);
+      Session session(path, runtime_, context_, engine, text);
       model = {session.model().name, session.model().architecture, session.model().parameters};
       BenchRunner runner(session, engine.prefill_chunk);
       ProgressBar bar("measuring");

@@ -99,6 +99,7 @@ class EvalCommand final : public Command {
     check_usage();
     if (!logits_.empty()) check_output_path(logits_);
     const models::ModelPath path = selector_.locate();
+    runtime_.prefer_dtype(selector_.dtype());
     if (perplexity_) return run_perplexity(path);
 
     TokenLists input;
@@ -138,7 +139,7 @@ class EvalCommand final : public Command {
   }
 
   [[nodiscard]] models::TextOptions text_options() const {
-    return source_.resolve(selector_.tokenizer_folder());
+    return source_.resolve(selector_.text_options());
   }
 
   [[nodiscard]] Document read_document() const {

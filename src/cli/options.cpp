@@ -6,9 +6,12 @@
 #include <limits>
 
 #include "cli/command.h"
+#include "cli/input.h"
 #include "cli/memory_size.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "models/selector/toml_document.h"
+#include "models/selector/toml_selector.h"
 
 namespace mistral::cli {
 
@@ -17,7 +20,8 @@ namespace {
 constexpr std::string_view kGguf = "gguf";
 constexpr std::string_view kPlain = "plain";
 constexpr std::string_view kGgml = "ggml";
-constexpr std::string_view kSelectors[] = {kGguf, kPlain, kGgml};
+constexpr std::string_view kToml = "toml";
+constexpr std::string_view kSelectors[] = {kGguf, kPlain, kGgml, kToml};
 
 constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
@@ -55,8 +59,8 @@ bool is_selector(const std::string& word) {
 void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
                                 const std::string& rest_help) {
   takes_rest_ = !rest_name.empty();
-  app.add_option(takes_rest_ ? rest_name : "gguf|plain|ggml", words_,
-                 takes_rest_ ? rest_help + "; or the word gguf, plain or ggml"
+  app.add_option(takes_rest_ ? rest_name : "gguf|plain|ggml|toml", words_,
+                 takes_rest_ ? rest_help + "; or the word gguf, plain, ggml or toml"
                              : "the kind of model; found by itself when left out")
       ->type_name("");
   app.add_option(
@@ -64,8 +68,10 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
          "a .gguf or GGML file, the folder of the model, or its id on the hub (org/name[:QUANT])")
       ->type_name("PATH|ID")
       ->group(kModelGroup);
-  app.add_option("-f,--quantized-filename", files_,
-                 "a GGUF or GGML file in the folder; shards: separated by a space, or -f again")
+  app.add_option(
+         "-f,--quantized-filename,--file", files_,
+         "a GGUF or GGML file in the folder; shards: separated by a space, or -f again; with "
+         "toml the file that says which model")
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->group(kModelGroup);
@@ -74,7 +80,8 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
       ->type_name("NAME")
       ->group(kModelGroup);
   app.add_option("-t,--tok-model-id", tokenizer_model_,
-                 "a folder, or the id of a model, whose tokenizer and chat template are used")
+                 "a folder, or the id of a model, whose tokenizer and chat template are used; or a "
+                 "tokenizer file")
       ->type_name("PATH|ID")
       ->group(kModelGroup);
   const bool short_name = app.get_option_no_throw("-g") == nullptr;
@@ -84,6 +91,7 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
       ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
       ->type_name("N")
       ->group(kModelGroup);
+  refused_.add_options(app, kModelGroup);
   access_.add_options(app);
 }
 
@@ -103,7 +111,8 @@ std::vector<std::string> ModelSelector::rest() const {
     } else if (takes_rest_) {
       rest.push_back(word);
     } else {
-      throw UsageError(fmt::format("unexpected argument '{}'", word));
+      throw UsageError(fmt::format("unexpected argument '{}'; models are selected by {}", word,
+                                   fmt::join(kSelectors, ", ")));
     }
   }
   return rest;
@@ -111,15 +120,42 @@ std::vector<std::string> ModelSelector::rest() const {
 
 void ModelSelector::check(const std::string& kind) const {
   if (!files_.empty() && kind == kPlain) {
-    throw UsageError("-f names a model file; it does not go with 'plain'");
+    throw UsageError(
+        "-f names a GGUF or GGML file; it does not go with 'plain', and UQFF files (--from-uqff) "
+        "are not supported");
   }
   if (!architecture_.empty() && (kind == kGguf || kind == kGgml || !files_.empty())) {
     throw UsageError("-a goes with a Hugging Face folder; other files say what they are");
   }
 }
 
-models::ModelPath ModelSelector::locate() const {
+void ModelSelector::read_toml() {
+  if (files_.size() != 1) {
+    throw UsageError(fmt::format("'toml' takes one file, -f FILE; -f names {}", files_.size()));
+  }
+  if (!model_.empty() || !tokenizer_model_.empty() || !architecture_.empty() || gqa_) {
+    throw UsageError("-m, -t, -a and --gqa do not go with 'toml': the file says this");
+  }
+  const std::string file = std::move(files_.front());
+  const models::TomlSelector selector = models::parse_toml_selector(
+      read_bytes(file, models::kMaxTomlBytes), file == "-" ? display_name(file) : file);
+  if (!selector.obstacle.empty()) throw Error(ErrorKind::kUnsupported, selector.obstacle);
+  const models::SelectedModel& model = selector.model;
+  *std::ranges::find_if(words_, is_selector) = name(model.kind);
+  model_ = model.model_id + model.quantized_model_id;  // a model has one of them
+  files_.clear();
+  if (!model.quantized_filename.empty()) files_.push_back(model.quantized_filename);
+  tokenizer_model_ = model.tok_model_id;
+  architecture_ = model.arch;
+  gqa_ = model.gqa;
+  tokenizer_json_ = selector.tokenizer_json;
+  dtype_ = model.dtype;
+}
+
+models::ModelPath ModelSelector::locate() {
   (void)rest();
+  refused_.check();
+  if (kind() == kToml) read_toml();
   const std::string kind = this->kind();
   if (!given()) throw UsageError("which model? -m is required");
   check(kind);
@@ -160,13 +196,22 @@ models::ModelPath ModelSelector::locate(const std::string& model) const {
       [&](const models::HubAccess& access) { return models::locate_or_fetch(model, access); });
 }
 
-std::string ModelSelector::tokenizer_folder() const {
-  if (tokenizer_model_.empty()) return "";
-  return access_
-      .with_access([&](const models::HubAccess& access) {
-        return models::tokenizer_or_fetch(tokenizer_model_, access);
-      })
-      .string();
+models::TextOptions ModelSelector::text_options() const {
+  models::TextOptions options;
+  options.tokenizer_json = tokenizer_json_;
+  std::error_code ignored;
+  if (!tokenizer_json_.empty() && !std::filesystem::exists(tokenizer_json_, ignored)) {
+    throw make_error(ErrorKind::kNotFound, "tokenizer_json: '{}': no such file", tokenizer_json_);
+  }
+  if (tokenizer_model_.empty()) return options;
+  if (std::filesystem::is_regular_file(tokenizer_model_, ignored)) {
+    if (options.tokenizer_json.empty()) options.tokenizer_json = tokenizer_model_;
+    return options;
+  }
+  options.tokenizer_folder = access_.with_access([&](const models::HubAccess& access) {
+    return models::tokenizer_or_fetch(tokenizer_model_, access);
+  });
+  return options;
 }
 
 void StorageOptions::add_options(CLI::App& app) {
@@ -183,9 +228,10 @@ void StorageOptions::add_options(CLI::App& app) {
 }
 
 void StorageOptions::set(models::LoadOptions& options) const {
-  if (dtype_ == "f32") options.dtype = models::ComputeDType::kF32;
-  if (dtype_ == "f16") options.dtype = models::ComputeDType::kF16;
-  if (dtype_ == "bf16") options.dtype = models::ComputeDType::kBF16;
+  const std::string& dtype = dtype_ ? *dtype_ : preferred_dtype_;
+  if (dtype == "f32") options.dtype = models::ComputeDType::kF32;
+  if (dtype == "f16") options.dtype = models::ComputeDType::kF16;
+  if (dtype == "bf16") options.dtype = models::ComputeDType::kBF16;
   options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
 }
 

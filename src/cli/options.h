@@ -10,13 +10,14 @@
 #include <CLI/App.hpp>
 
 #include "cli/hub_access.h"
+#include "cli/refused_options.h"
 #include "engine/engine.h"
 #include "models/loader.h"
 
 namespace mistral::cli {
 
-// Which model: the words `gguf`, `plain` and `ggml`, -m and -f. The words are positional arguments
-// and may stand anywhere.
+// Which model: the words `gguf`, `plain`, `ggml` and `toml`, -m and -f. The words are positional
+// arguments and may stand anywhere.
 class ModelSelector {
  public:
   // `rest_name` and `rest_help` name the positional arguments of the command besides the selector
@@ -29,13 +30,16 @@ class ModelSelector {
   // none.
   [[nodiscard]] std::vector<std::string> rest() const;
   [[nodiscard]] bool given() const { return !model_.empty() || !files_.empty(); }
-  // -t: the folder whose tokenizer and template are used, fetched when it is the id of a model;
-  // empty: the model's own. Throws Error.
-  [[nodiscard]] std::string tokenizer_folder() const;
 
-  // Fetches a model that is named by its id. Throws UsageError when options contradict each other,
-  // Error when there is no model.
-  [[nodiscard]] models::ModelPath locate() const;
+  // Fetches a model that is named by its id. With `toml` reads the file, whose model then is the
+  // one that the options name: it comes before the two functions below. Throws UsageError when
+  // options contradict each other, Error when there is no model.
+  [[nodiscard]] models::ModelPath locate();
+  // -t: the folder whose tokenizer and template are used, fetched when it is the id of a model, or
+  // a tokenizer file. Empty: the model's own. Throws Error.
+  [[nodiscard]] models::TextOptions text_options() const;
+  // What a TOML file says about -d; empty: nothing.
+  [[nodiscard]] const std::string& dtype() const { return dtype_; }
   // The model that `model` names, as -m would. Throws Error.
   [[nodiscard]] models::ModelPath locate(const std::string& model) const;
 
@@ -43,6 +47,7 @@ class ModelSelector {
   [[nodiscard]] std::string kind() const;  // a selector word, or ""
   // Throws UsageError when options contradict each other.
   void check(const std::string& kind) const;
+  void read_toml();
 
   std::vector<std::string> words_;
   bool takes_rest_ = false;
@@ -51,7 +56,10 @@ class ModelSelector {
   std::string tokenizer_model_;
   std::string architecture_;
   std::optional<std::int64_t> gqa_;
+  RefusedOptions refused_;
   HubAccessOptions access_;
+  std::string tokenizer_json_;  // these two are of a TOML file
+  std::string dtype_;
 };
 
 // The types in which weights and KV cache are kept.
@@ -59,9 +67,12 @@ class StorageOptions {
  public:
   void add_options(CLI::App& app);
   void set(models::LoadOptions& options) const;
+  // Used when -d is not given; empty: auto.
+  void prefer_dtype(const std::string& dtype) { preferred_dtype_ = dtype; }
 
  private:
-  std::string dtype_ = "auto";
+  std::optional<std::string> dtype_;
+  std::string preferred_dtype_;
   std::string cache_dtype_ = "auto";
 };
 
@@ -74,6 +85,7 @@ class RuntimeOptions {
   void set_threads(int threads) { threads_ = threads; }  // 0: one per physical core
   // The logits of every row of a prompt will be asked for.
   void expect_all_logits() { all_logits_ = true; }
+  void prefer_dtype(const std::string& dtype) { storage_.prefer_dtype(dtype); }
   [[nodiscard]] models::LoadOptions load_options() const;
   [[nodiscard]] engine::EngineOptions engine_options() const;
 

@@ -43,6 +43,7 @@ class RunCommand final : public Command {
 
   int execute() override {
     const models::ModelPath path = selector_.locate();
+    runtime_.prefer_dtype(selector_.dtype());
     std::optional<std::string> prompt;
     if (prompt_) {
       prompt = valid_utf8(*prompt_);
@@ -56,7 +57,7 @@ class RunCommand final : public Command {
     Json variables = Json::object();
     chat_options_.apply(variables);
     Session session(path, runtime_, context_, runtime_.engine_options(),
-                    source_.resolve(selector_.tokenizer_folder()));
+                    source_.resolve(selector_.text_options()));
     (void)session.tokenizer();
     const bool use_template = decide_template(session.model());
     const SamplingParams sampling = sampling_.resolve(session.model().default_sampling);

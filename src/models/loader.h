@@ -31,8 +31,9 @@ struct ModelPath {
   std::string architecture{};
 };
 
-// `path` is a .gguf file, a legacy GGML file, or a folder that holds config.json (Hugging Face) or
-// exactly one GGUF model. Throws Error that says what was expected and what was found.
+// `path` is a .gguf file (any shard of a split one), a GGML file, a Hugging Face folder (config.json
+// and weights) or one of its files, or a folder with exactly one GGUF or GGML model. Throws Error
+// that says what was expected and what was found.
 [[nodiscard]] ModelPath locate(const std::filesystem::path& path);
 // The selectors `gguf -m DIR -f FILE[ FILE…]`, `plain -m DIR` and `ggml -m DIR -f FILE`.
 [[nodiscard]] ModelPath locate_gguf(const std::filesystem::path& folder,
