@@ -110,6 +110,10 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
   nn::complete_spec(description.spec, loader);
+  // All names and shapes are checked before the first weight is read, which tells their order, too.
+  nn::WeightLoader checker(*description.weights, nullptr, DType::kCount, nullptr);
+  (void)nn::load_weights(description.spec, checker);
+  loader.read_ahead(checker.order());
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
   auto text_side = std::async(std::launch::async | std::launch::deferred,
                               [&] { load_text_side(path, description, model, options.text); });
