@@ -58,6 +58,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
             model.parameters, model.backend->name(), pool.size());
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
+  loader.read_ahead(plan.order);
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
   auto text_side = std::async(std::launch::async | std::launch::deferred,
                               [&] { load_text_side(path, description, model, options.text); });

@@ -111,6 +111,7 @@ MemoryPlan plan_memory(Description& description, const LoadOptions& options) {
   MemoryPlan plan;
   plan.context = context_of(spec, options);
   plan.weights = loader.counted_bytes();
+  plan.order = loader.order();
   plan.buffers = buffer_bytes(spec, options, loader.counted_forms(), plan.context, plan.context);
   // The cache need not be more exact than the weights are: f16 is the smaller error by far beside
   // quantised weights, and the larger one beside others.

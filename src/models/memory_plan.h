@@ -20,6 +20,8 @@ struct MemoryPlan {
   std::int64_t context = 0;      // most tokens of a sequence
   std::int64_t limit = 0;        // what there is; 0: unknown
   bool limit_given = false;      // by the caller, not found in the system
+  // The tensors in the order in which they are loaded.
+  std::vector<const formats::TensorInfo*> order;
 
   [[nodiscard]] std::uint64_t total() const {
     return weights + buffers + static_cast<std::uint64_t>(cache);

@@ -13,9 +13,20 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
   for (const formats::TensorInfo& tensor : source.tensors()) total_ += byte_size(tensor.view);
 }
 
-const formats::TensorInfo& WeightLoader::require(const std::string& name,
-                                                 const std::vector<std::int64_t>& shape) const {
+void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order) {
+  read_ahead_.emplace(source_, order);
+  read_ahead_->advance(done_);
+}
+
+const formats::TensorInfo& WeightLoader::take(const std::string& name) {
   const formats::TensorInfo& tensor = source_.require(name);
+  order_.push_back(&tensor);
+  return tensor;
+}
+
+const formats::TensorInfo& WeightLoader::require(const std::string& name,
+                                                 const std::vector<std::int64_t>& shape) {
+  const formats::TensorInfo& tensor = take(name);
   if (tensor.view.shape.dims != shape) {
     throw make_error(ErrorKind::kInvalidFile, "{}: tensor '{}' has shape {}, expected {}",
                      source_.files()[tensor.file].string(), name, to_string(tensor.view.shape),
@@ -46,6 +57,7 @@ void WeightLoader::count(DType source, DType storage, std::int64_t out, std::int
 
 void WeightLoader::advance(std::uint64_t bytes) {
   done_ += bytes;
+  if (read_ahead_) read_ahead_->advance(done_);
   if (on_progress_) on_progress_(done_, total_);
 }
 
@@ -232,7 +244,7 @@ std::vector<float> WeightLoader::part(const std::string& name,
 std::span<const std::byte> WeightLoader::bytes(const std::string& name,
                                                const std::vector<std::int64_t>& shape,
                                                std::int64_t index) {
-  const formats::TensorInfo& tensor = source_.require(name);
+  const formats::TensorInfo& tensor = take(name);
   if (tensor.view.shape.dims != shape || tensor.view.dtype != DType::kU8) {
     throw make_error(ErrorKind::kInvalidFile,
                      "{}: tensor '{}' has shape {} and type {}, expected {} U8",

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "core/progress.h"
 #include "formats/weight_source.h"
 #include "nn/linear.h"
+#include "nn/read_ahead.h"
 
 namespace mistral::nn {
 
@@ -27,6 +29,11 @@ class WeightLoader {
   // nothing is read: matrices come out empty and only names, types and shapes are checked.
   WeightLoader(const formats::WeightSource& source, ops::Backend* backend, DType storage,
                ProgressCallback on_progress);
+
+  // While it loads, what `order` names is read ahead: the tensors as they will be taken.
+  void read_ahead(const std::vector<const formats::TensorInfo*>& order);
+  // Tensors in the order in which they were asked for, each as often as it was.
+  [[nodiscard]] const std::vector<const formats::TensorInfo*>& order() const { return order_; }
 
   [[nodiscard]] bool has(std::string_view name) const { return source_.find(name) != nullptr; }
   // Shape of a matrix without loading it. Throws Error (kNotFound, kInvalidFile).
@@ -95,7 +102,9 @@ class WeightLoader {
 
  private:
   [[nodiscard]] const formats::TensorInfo& require(const std::string& name,
-                                                   const std::vector<std::int64_t>& shape) const;
+                                                   const std::vector<std::int64_t>& shape);
+  // Any tensor that is taken is looked up here.
+  [[nodiscard]] const formats::TensorInfo& take(const std::string& name);
   [[nodiscard]] DType storage_for(DType dtype) const;
   // The elements of a tensor one after another: in the file, or collected where they are scattered.
   [[nodiscard]] std::span<const std::byte> data_of(const formats::TensorInfo& tensor);
@@ -121,6 +130,8 @@ class WeightLoader {
     formats::ReadTensor read;
   };
   std::array<Collected, 2> collected_;
+  std::vector<const formats::TensorInfo*> order_;
+  std::optional<ReadAhead> read_ahead_;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t counted_ = 0;
