@@ -83,6 +83,7 @@ class BenchCommand final : public Command {
     if (cases.empty()) throw UsageError("nothing to measure: -p and -g are 0");
     if (threads_.empty()) threads_ = {runtime_.threads()};
     engine::EngineOptions engine = runtime_.engine_options();
+    engine.prefix_cache_sequences = 0;  // every repetition computes its prompt
     for (const PlannedCase& c : cases) {
       engine.max_sequences =
           std::max(engine.max_sequences, static_cast<std::int32_t>(c.test.batch));

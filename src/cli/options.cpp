@@ -26,6 +26,7 @@ constexpr std::string_view kSelectors[] = {kGguf, kPlain, kGgml, kToml};
 constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
 constexpr int kMaxThreads = 1024;
+constexpr int kMaxDrafts = 64;
 
 const std::string kModelGroup = "Model";
 const std::string kRuntimeGroup = "Running";
@@ -272,6 +273,21 @@ void RuntimeOptions::add_options(CLI::App& app) {
           ""))
       ->type_name("SIZE")
       ->group(kRuntimeGroup);
+  app.add_option("--prefix-cache-n", prefix_cache_,
+                 "sequences that ended whose tokens stay in the KV cache for others that begin "
+                 "alike; 0: none (default: as many as there is room for)")
+      ->check(CLI::Range(std::int64_t{0}, kMaxTokens))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
+  app.add_flag("--no-kv-cache", no_kv_cache_,
+               "compute the whole sequence for every token: the same answers, slowly")
+      ->group(kRuntimeGroup);
+  app.add_option("--ngram-drafts", ngram_drafts_,
+                 "guess up to N tokens from what was said before and check them in one step: the "
+                 "same answers, faster where they repeat something (default: 0)")
+      ->check(CLI::Range(0, kMaxDrafts))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
   app.add_option("--pa-blk-size", block_size_, "tokens per block of the KV cache (default: 32)")
       ->check(CLI::IsMember({8, 16, 32}))
       ->type_name("8|16|32")
@@ -303,6 +319,12 @@ models::LoadOptions RuntimeOptions::load_options() const {
 engine::EngineOptions RuntimeOptions::engine_options() const {
   engine::EngineOptions options;
   if (prompt_batchsize_) options.prefill_chunk = *prompt_batchsize_;
+  if (prefix_cache_) options.prefix_cache_sequences = *prefix_cache_;
+  options.keep_cache = !no_kv_cache_;
+  if (ngram_drafts_ > 0) {
+    options.drafter = std::make_shared<engine::NgramDrafter>();
+    options.max_drafts = ngram_drafts_;
+  }
   return options;
 }
 

@@ -96,6 +96,9 @@ class RuntimeOptions {
   std::int64_t cache_mebibytes_ = 0;
   std::int64_t max_memory_ = 0;
   std::int32_t block_size_ = 32;
+  std::optional<std::int64_t> prefix_cache_;
+  bool no_kv_cache_ = false;
+  std::int32_t ngram_drafts_ = 0;
   bool all_logits_ = false;
   StorageOptions storage_;
 };

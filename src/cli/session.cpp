@@ -20,9 +20,10 @@ models::LoadedModel load_with_progress(const models::ModelPath& path, models::Lo
 }
 
 models::LoadOptions complete(models::LoadOptions options, std::int64_t context_length,
-                             std::int32_t max_sequences, const models::TextOptions& text) {
+                             const engine::EngineOptions& engine, const models::TextOptions& text) {
   options.context_length = context_length;
-  options.logit_rows = std::max(options.logit_rows, max_sequences);
+  const std::int32_t drafts = engine.drafter ? engine.max_drafts : 0;
+  options.logit_rows = std::max(options.logit_rows, engine.max_sequences * (1 + drafts));
   options.text = text;
   return options;
 }
@@ -34,9 +35,7 @@ Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
                  const models::TextOptions& text)
     : pool_(runtime.threads()),
       loaded_(load_with_progress(
-          path,
-          complete(runtime.load_options(), context_length, engine_options.max_sequences, text),
-          pool_)) {
+          path, complete(runtime.load_options(), context_length, engine_options, text), pool_)) {
   engine_ = std::make_unique<engine::Engine>(*loaded_.model, loaded_.tokenizer.get(),
                                              loaded_.end_tokens, engine_options);
   log::info("model {} ({}), {} threads, context {}", loaded_.name, loaded_.architecture,

@@ -46,6 +46,8 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
       submitted_(Clock::now()) {
   tokens = std::move(request.prompt);
   prompt_length = length();
+  priority = request.priority;
+  salt = request.cache_salt;
   wants_prompt_logits = static_cast<bool>(on_prompt_logits);
   if (tokenizer != nullptr) {
     detokenizer_.emplace(*tokenizer, /*skip_special=*/true, text::reasoning_marks(*tokenizer));
@@ -59,8 +61,7 @@ TokenId Answer::choose(std::span<const float> logits, SamplerScratch& scratch) {
   return token;
 }
 
-TokenId Answer::verify(std::size_t index, std::span<const float> logits,
-                       SamplerScratch& scratch) {
+TokenId Answer::verify(std::size_t index, std::span<const float> logits, SamplerScratch& scratch) {
   if (draft.distributions.empty()) return choose(logits, scratch);
   Distribution target;
   sampler.distribution(logits, tokens, scratch, target);

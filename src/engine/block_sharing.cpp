@@ -163,8 +163,8 @@ void BlockManager::make_room(Group& group) noexcept {
     Group* oldest = nullptr;
     for (Group& candidate : groups_) {
       if (candidate.oldest == nn::kNoBlock) continue;
-      if (oldest == nullptr || candidate.at(candidate.oldest).released <
-                                   oldest->at(oldest->oldest).released) {
+      if (oldest == nullptr ||
+          candidate.at(candidate.oldest).released < oldest->at(oldest->oldest).released) {
         oldest = &candidate;
       }
     }

@@ -24,12 +24,12 @@ struct Draft {
 };
 
 struct DraftRequest {
-  std::uint64_t sequence = 0;          // the same number for the same sequence, never used again
-  std::span<const TokenId> context;    // prompt and answer so far
+  std::uint64_t sequence = 0;        // the same number for the same sequence, never used again
+  std::span<const TokenId> context;  // prompt and answer so far
   std::int64_t prompt_length = 0;
-  std::int32_t wanted = 0;             // tokens at most
-  Sampler* sampler = nullptr;          // how the sequence chooses its tokens
-  Draft* draft = nullptr;              // filled in
+  std::int32_t wanted = 0;     // tokens at most
+  Sampler* sampler = nullptr;  // how the sequence chooses its tokens
+  Draft* draft = nullptr;      // filled in
 };
 
 class Drafter {

@@ -183,6 +183,7 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
       auto channel = std::make_shared<RequestHandle::State>(cancellations);
       made.push_back(std::make_unique<Answer>(std::move(one), tokenizer, end_tokens, channel));
       if (i > 0) made.back()->leader = made.front().get();
+      made.back()->leads = i == 0 && count > 1;
       handles.emplace_back(std::move(channel));
     }
     {
@@ -289,10 +290,12 @@ void Engine::Impl::propose() {
     Answer& answer = answer_of(sequence);
     answer.drafts.clear();
     if (answer.remaining() != 1 || !answer.sampler.allows_drafts()) continue;
-    const std::int64_t most = std::min<std::int64_t>(
-        options.max_drafts, answer.tokens_left(limits.context_length) - 1);
-    const std::int32_t wanted = answer.draft_control.wanted(
-        cost, rows_at_least, draft_seconds, static_cast<std::int32_t>(most));
+    const std::int64_t most =
+        std::min<std::int64_t>(options.max_drafts, answer.tokens_left(limits.context_length) - 1);
+    const std::int32_t wanted =
+        options.adapt_drafts ? answer.draft_control.wanted(cost, rows_at_least, draft_seconds,
+                                                           static_cast<std::int32_t>(most))
+                             : static_cast<std::int32_t>(most);
     if (wanted <= 0) continue;
     proposals.push_back({.sequence = answer.order,
                          .context = answer.tokens,
@@ -319,7 +322,8 @@ void Engine::Impl::propose() {
   proposed.clear();
   constexpr double kWeight = 0.1;
   if (guesses > 0) {
-    draft_seconds += kWeight * (seconds_since(start) / static_cast<double>(guesses) - draft_seconds);
+    draft_seconds +=
+        kWeight * (seconds_since(start) / static_cast<double>(guesses) - draft_seconds);
   }
 }
 
@@ -327,7 +331,8 @@ void Engine::Impl::propose() {
 std::int32_t Engine::Impl::prompt_rows() const {
   std::int32_t decoding = 0;
   for (const Sequence* sequence : scheduler.running()) {
-    if (sequence->remaining() == 1) decoding += 1 + static_cast<std::int32_t>(sequence->drafts.size());
+    if (sequence->remaining() == 1)
+      decoding += 1 + static_cast<std::int32_t>(sequence->drafts.size());
   }
   if (decoding == 0) return std::numeric_limits<std::int32_t>::max();
   constexpr std::int32_t kLeast = 16;  // fewer would waste the reading of the weights

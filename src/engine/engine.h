@@ -25,9 +25,10 @@ struct EngineOptions {
   double step_seconds = 0.3;
   // Blocks stay in the cache of at most so many sequences that ended last; 0: of none.
   std::int64_t prefix_cache_sequences = std::numeric_limits<std::int64_t>::max();
-  bool keep_cache = true;            // false: each token is computed from the whole sequence
+  bool keep_cache = true;  // false: each token is computed from the whole sequence
   std::shared_ptr<Drafter> drafter = nullptr;  // speculative decoding; null: none
-  std::int32_t max_drafts = 10;      // tokens guessed at once
+  std::int32_t max_drafts = 10;                // tokens guessed at once
+  bool adapt_drafts = true;                    // false: always as many, whether they pay or not
 };
 
 class Engine {

@@ -43,8 +43,8 @@ void ModelDrafter::prepare(DraftRequest& request) {
   std::size_t common = static_cast<std::size_t>(cached - state.tokens.begin());
   common = std::min(common, request.context.size() - 1);
   state.tokens.resize(common);
-  request.wanted = static_cast<std::int32_t>(
-      std::min<std::size_t>(static_cast<std::size_t>(request.wanted), longest - 1 - request.context.size()));
+  request.wanted = static_cast<std::int32_t>(std::min<std::size_t>(
+      static_cast<std::size_t>(request.wanted), longest - 1 - request.context.size()));
   Run& run = runs_.emplace_back();
   run.request = &request;
   run.state = &state;
@@ -63,7 +63,9 @@ void ModelDrafter::compute(std::vector<Run*>& runs) {
     const auto computed = static_cast<std::int64_t>(state.tokens.size());
     const auto length = static_cast<std::int64_t>(run->tokens.size());
     const auto count = static_cast<std::int32_t>(std::min<std::int64_t>(left, length - computed));
-    blocks_.release_unseen(state.blocks, computed);
+    // Guesses may be taken back, so what only they do not see is still needed.
+    const auto said = static_cast<std::int64_t>(run->request->context.size());
+    blocks_.release_unseen(state.blocks, std::min(computed, said - 1));
     if (!make_room(state, computed + count)) {
       run->state = nullptr;  // no guess: the cache is full of sequences that guess in this turn
       continue;
@@ -89,8 +91,8 @@ void ModelDrafter::compute(std::vector<Run*>& runs) {
   std::size_t row = 0;
   for (std::size_t i = 0; i < planned.size(); ++i) {
     Run& run = *planned[i].first;
-    const auto end = run.state->tokens.size() +
-                     static_cast<std::size_t>(batch_.sequences[i].row_count);
+    const auto end =
+        run.state->tokens.size() + static_cast<std::size_t>(batch_.sequences[i].row_count);
     run.state->tokens.assign(run.tokens.begin(),
                              run.tokens.begin() + static_cast<std::ptrdiff_t>(end));
     if (planned[i].second) guess(run, std::span(logits_).subspan(row++ * vocab, vocab));
@@ -110,8 +112,8 @@ void ModelDrafter::guess(Run& run, std::span<const float> logits) {
 // Room for the tokens, at the expense of sequences that did not guess for longest.
 bool ModelDrafter::make_room(State& state, std::int64_t tokens) {
   while (!blocks_.grow(state.blocks, tokens)) {
-    const auto idle = std::ranges::min_element(
-        states_, {}, [](const auto& entry) { return entry.second.used; });
+    const auto idle =
+        std::ranges::min_element(states_, {}, [](const auto& entry) { return entry.second.used; });
     if (idle == states_.end() || idle->second.used == turn_) return false;
     blocks_.release(idle->second.blocks);
     states_.erase(idle);

@@ -17,10 +17,10 @@ namespace mistral::engine {
 // blocks.
 struct PrefixNode {
   PrefixNode* parent = nullptr;
-  std::int32_t depth = 0;      // blocks from the root, this one included; a root has 0
-  std::int32_t children = 0;   // nodes whose parent this is
-  std::int32_t users = 0;      // sequences that stand here
-  std::int32_t holding = 0;    // groups that hold a block
+  std::int32_t depth = 0;           // blocks from the root, this one included; a root has 0
+  std::int32_t children = 0;        // nodes whose parent this is
+  std::int32_t users = 0;           // sequences that stand here
+  std::int32_t holding = 0;         // groups that hold a block
   std::vector<nn::BlockId> blocks;  // per cache group, or kNoBlock
   std::uint64_t hash = 0;
   std::vector<std::int64_t> content;

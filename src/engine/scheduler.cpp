@@ -100,13 +100,18 @@ void Scheduler::plan_decode(Sequence& sequence, std::int32_t others) {
   push(sequence, 1 + drafts, drafts);
 }
 
+// Where the full blocks of a prompt end that others can take over.
+std::int64_t Scheduler::shared_end(const Sequence& sequence) const {
+  return (sequence.prompt_length - 1) / blocks_.block_size() * blocks_.block_size();
+}
+
 // Skips what others have computed.
 void Scheduler::attach(Sequence& sequence) {
   if (!limits_.keep_cache) return;
   const std::int64_t before_it = sequence.computed;
   try {
-    sequence.computed = blocks_.attach(sequence.blocks, sequence.content(), sequence.computed,
-                                       sequence.sharable());
+    sequence.computed =
+        blocks_.attach(sequence.blocks, sequence.content(), sequence.computed, sequence.sharable());
   } catch (const std::bad_alloc&) {
     return;  // it computes them itself
   }
@@ -122,6 +127,11 @@ void Scheduler::plan_prefill(Sequence& sequence) {
         std::max<std::int64_t>(0, sequence.prompt_logits_from - sequence.computed);
     count =
         static_cast<std::int32_t>(std::min<std::int64_t>(count, delivered + prompt_logits_left_));
+  }
+  // Others take over here: further on, windows would have left some of their blocks behind.
+  if (sequence.leads && sequence.computed < shared_end(sequence)) {
+    count = static_cast<std::int32_t>(
+        std::min<std::int64_t>(count, shared_end(sequence) - sequence.computed));
   }
   if (count <= 0) return;
   count = std::max(1, blocks_.growth(sequence.blocks, sequence.computed, count));
@@ -169,7 +179,7 @@ void Scheduler::admit() {
   // By index: one that waits for its leader is passed over.
   for (std::size_t i = 0; i < waiting_.size() && rows_left_ > 0 && prompt_rows_left_ > 0;) {
     Sequence& sequence = *waiting_[i];
-    if (sequence.leader != nullptr && sequence.leader->computed < sequence.leader->prompt_length) {
+    if (sequence.leader != nullptr && sequence.leader->computed < shared_end(sequence)) {
       ++i;
       continue;
     }
@@ -213,8 +223,7 @@ bool Scheduler::admit(Sequence& sequence, std::int64_t& promised) {
 }
 
 void Scheduler::push(Sequence& sequence, std::int32_t count, std::int32_t drafts) {
-  PlannedRows rows{
-      .sequence = &sequence, .count = count, .logits_from = count, .drafts = drafts};
+  PlannedRows rows{.sequence = &sequence, .count = count, .logits_from = count, .drafts = drafts};
   rows.samples = count - drafts == sequence.remaining();
   if (rows.samples) rows.logits_from = count - drafts - 1;
   if (sequence.prompt_logits_missing()) {

@@ -48,8 +48,8 @@ class Scheduler {
   void add(Sequence& sequence);
   void remove(Sequence& sequence);
 
-  // The next step, with at most `prompt_rows` rows of prompts beside decode rows (at least one). The
-  // plan is valid until the next call of any member.
+  // The next step, with at most `prompt_rows` rows of prompts beside decode rows (at least one).
+  // The plan is valid until the next call of any member.
   [[nodiscard]] const StepPlan& plan(
       std::int32_t prompt_rows = std::numeric_limits<std::int32_t>::max());
   // Notes that planned rows were computed. The caller appends the sampled token afterwards; for
@@ -67,6 +67,7 @@ class Scheduler {
   void plan_decode(Sequence& sequence, std::int32_t others);
   void plan_prefill(Sequence& sequence);
   void attach(Sequence& sequence);
+  [[nodiscard]] std::int64_t shared_end(const Sequence& sequence) const;
   void admit();
   [[nodiscard]] bool admit(Sequence& sequence, std::int64_t& promised);
   [[nodiscard]] std::int64_t promised_bytes(const Sequence& sequence) const;

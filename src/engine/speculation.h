@@ -18,7 +18,7 @@ class DraftControl {
   void note(std::int32_t computed, std::int32_t right);
 
  private:
-  double rate_ = 0.5;      // how often a guess is right
+  double rate_ = 0.5;       // how often a guess is right
   std::int32_t pause_ = 0;  // steps until the next attempt, while guesses do not pay
   std::int32_t next_pause_ = 4;
 };

@@ -36,7 +36,9 @@ TensorGroups::TensorGroups(const nn::DecoderSpec& spec) {
       {names.final_norm, names.attention_norm, names.query_norm, names.key_norm,
        names.post_attention_norm, names.ffn_norm, names.post_ffn_norm});
   add(TensorGroup::kAttention,
-      {names.query, names.key, names.value, names.qkv, names.output, names.sinks});
+      {names.query, names.key, names.value, names.qkv, names.output, names.sinks,
+       // Frequencies of GGUF files.
+       "rope_freqs", "rope_factors_long", "rope_factors_short"});
   add(TensorGroup::kFeedForward, {names.gate, names.up, names.gate_up, names.down});
   if (spec.latent) {
     const nn::LatentSpec& latent = *spec.latent;

@@ -223,13 +223,15 @@ TEST(Scheduler, AnswersToOnePromptWaitForTheFirst) {
   Sequence first = sequence_of(50, 7);
   Sequence second = sequence_of(50, 7);
   second.leader = &first;
+  first.leads = true;
   Sequence other = sequence_of(3);
   scheduler.add(first);
   scheduler.add(second);
   scheduler.add(other);
   EXPECT_EQ(rows_until_sampled(scheduler, first), 50);
   EXPECT_GT(other.length(), 5) << "it need not wait";
-  EXPECT_EQ(rows_until_sampled(scheduler, second), 2);
+  EXPECT_GE(rows_until_sampled(scheduler, second), 1);
+  EXPECT_EQ(second.cached, 48);
   scheduler.remove(first);
   Sequence third = sequence_of(50, 7);
   third.leader = &second;
@@ -431,7 +433,8 @@ TEST_P(SchedulerProperties, Hold) {
           const auto end = static_cast<std::int64_t>((b + 1) * kBlock);
           ASSERT_EQ(owner->second.index, b);
           ASSERT_LE(end, std::min(s->computed, other->computed)) << "shared and written to";
-          ASSERT_TRUE(std::equal(s->tokens.begin(), s->tokens.begin() + end, other->tokens.begin()));
+          ASSERT_TRUE(
+              std::equal(s->tokens.begin(), s->tokens.begin() + end, other->tokens.begin()));
         }
       }
     }
