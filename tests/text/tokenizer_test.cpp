@@ -193,6 +193,20 @@ TEST(GgufVocabulary, SpecialTokensNeverCutCharacters) {
   EXPECT_THAT(tokenizer->encode("x \xE4\xBD\xA0", {.add_special = false}), ElementsAre(2, 0));
 }
 
+// As the original normaliser, which drops what has no place in a text, private use included.
+TEST(GgufWordPiece, DropsControlsAndPrivateUse) {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "bert")
+      .texts("tokenizer.ggml.tokens", {"[UNK]", "▁x", "y"})
+      .add("tokenizer.ggml.token_type", formats::GgufType::kI32,
+           std::vector<std::int64_t>{kUnknown, kNormal, kNormal})
+      .add("tokenizer.ggml.unknown_token_id", std::int64_t{0});
+  const auto tokenizer = load_gguf_tokenizer(gguf.get());
+  EXPECT_THAT(
+      tokenizer->encode("x\xEE\x80\x80y \xF4\x8F\xBF\xBD x\x01\xC2\xAD", {.add_special = false}),
+      ElementsAre(1, 2, 1));
+}
+
 TEST(GgufVocabulary, SaysWhatIsWrong) {
   const auto message = [](const formats::GgufMetadata& gguf) -> std::string {
     try {
