@@ -138,6 +138,8 @@ struct Tensor {
   std::string name;
   std::int64_t rows = 0;  // 0: a vector
   std::int64_t cols = 0;
+  std::int64_t count = 1;  // matrices stacked in it
+  bool exact = false;      // a matrix in f32 whatever the others are
 };
 
 std::vector<Tensor> tensors_of(const RandomModelShape& shape) {
@@ -154,9 +156,21 @@ std::vector<Tensor> tensors_of(const RandomModelShape& shape) {
     add("attn_v", shape.kv_heads * shape.head_dim, shape.hidden);
     add("attn_output", shape.hidden, shape.heads * shape.head_dim);
     add("ffn_norm", 0, shape.hidden);
-    add("ffn_gate", shape.feed_forward, shape.hidden);
-    add("ffn_up", shape.feed_forward, shape.hidden);
-    add("ffn_down", shape.hidden, shape.feed_forward);
+    if (shape.experts == 0) {
+      add("ffn_gate", shape.feed_forward, shape.hidden);
+      add("ffn_up", shape.feed_forward, shape.hidden);
+      add("ffn_down", shape.hidden, shape.feed_forward);
+      continue;
+    }
+    add("ffn_gate_inp", shape.experts, shape.hidden);
+    tensors.back().exact = true;
+    const auto stack = [&](const char* name, std::int64_t rows, std::int64_t cols) {
+      add(name, rows, cols);
+      tensors.back().count = shape.experts;
+    };
+    stack("ffn_gate_exps", shape.feed_forward, shape.hidden);
+    stack("ffn_up_exps", shape.feed_forward, shape.hidden);
+    stack("ffn_down_exps", shape.hidden, shape.feed_forward);
   }
   return tensors;
 }
@@ -181,6 +195,12 @@ void check_shape(const RandomModelShape& shape, DType type) {
   if (shape.vocab <= kByteTokens || shape.vocab > kMostTokens) {
     refuse(fmt::format("a vocabulary of {} tokens; expected {} to {}", shape.vocab, kByteTokens + 1,
                        kMostTokens));
+  }
+  constexpr std::int64_t kMostExperts = 1024;
+  if (shape.experts < 0 || shape.experts > kMostExperts ||
+      (shape.experts > 0 && (shape.experts_used < 1 || shape.experts_used > shape.experts))) {
+    refuse(fmt::format("{} of {} experts; expected at most {}", shape.experts_used, shape.experts,
+                       kMostExperts));
   }
   const std::int64_t block = info(type).block_elements;
   for (const std::int64_t cols : {shape.hidden, shape.feed_forward, shape.heads * shape.head_dim}) {
@@ -234,7 +254,7 @@ void write_tensor(std::ofstream& out, const Tensor& tensor, DType type, RandomRo
     write(ones.data(), ones.size() * sizeof(float));
   } else {
     std::vector<std::byte> row(static_cast<std::size_t>(row_bytes(type, tensor.cols)));
-    for (std::int64_t i = 0; i < tensor.rows && out; ++i) {
+    for (std::int64_t i = 0; i < tensor.rows * tensor.count && out; ++i) {
       rows.fill(row);
       write(row.data(), row.size());
     }
@@ -268,6 +288,10 @@ void write_random_model(const std::filesystem::path& file, const RandomModelShap
   header.number("llama.rope.dimension_count", shape.head_dim);
   header.real("llama.rope.freq_base", 500'000.0F);
   header.number("llama.vocab_size", shape.vocab);
+  if (shape.experts > 0) {
+    header.number("llama.expert_count", shape.experts);
+    header.number("llama.expert_used_count", shape.experts_used);
+  }
   add_tokenizer(header, shape.vocab);
   const std::vector<Tensor> tensors = tensors_of(shape);
   for (const Tensor& tensor : tensors) {
@@ -275,8 +299,11 @@ void write_random_model(const std::filesystem::path& file, const RandomModelShap
       const std::int64_t dims[] = {tensor.cols};
       header.tensor(tensor.name, dims, DType::kF32, row_bytes(DType::kF32, tensor.cols));
     } else {
-      const std::int64_t dims[] = {tensor.cols, tensor.rows};
-      header.tensor(tensor.name, dims, type, tensor.rows * row_bytes(type, tensor.cols));
+      std::vector<std::int64_t> dims = {tensor.cols, tensor.rows};
+      if (tensor.count > 1) dims.push_back(tensor.count);
+      const DType stored = tensor.exact ? DType::kF32 : type;
+      header.tensor(tensor.name, dims, stored,
+                    tensor.count * tensor.rows * row_bytes(stored, tensor.cols));
     }
   }
 
@@ -284,7 +311,14 @@ void write_random_model(const std::filesystem::path& file, const RandomModelShap
   const std::string head = header.build();
   out.write(head.data(), static_cast<std::streamsize>(head.size()));
   RandomRows rows(type, seed);
-  for (const Tensor& tensor : tensors) write_tensor(out, tensor, type, rows);
+  RandomRows exact_rows(DType::kF32, seed);
+  for (const Tensor& tensor : tensors) {
+    if (tensor.exact) {
+      write_tensor(out, tensor, DType::kF32, exact_rows);
+    } else {
+      write_tensor(out, tensor, type, rows);
+    }
+  }
   out.close();
   if (!out) {
     throw make_error(ErrorKind::kResource, "'{}': cannot be written", file.string());

@@ -19,6 +19,8 @@ struct RandomModelShape {
   std::int64_t head_dim = 64;
   std::int64_t vocab = 32'000;  // 257 to 65793
   std::int64_t context = 131'072;
+  std::int64_t experts = 0;  // in every layer, each with an MLP of feed_forward; 0: no experts
+  std::int64_t experts_used = 2;
 };
 
 // Writes a model whose matrices, the embedding (which is also the output head) among them, are of

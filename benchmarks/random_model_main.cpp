@@ -48,6 +48,8 @@ int main(int argc, char** argv) {
   size("--head-dim", shape.head_dim);
   size("--vocab", shape.vocab);
   size("--context", shape.context);
+  size("--experts", shape.experts);
+  size("--experts-used", shape.experts_used);
   app.add_option("--seed", seed)->type_name("N")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {

@@ -31,5 +31,5 @@ function(mistral_test name)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name}_test)
   set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABEL}" TIMEOUT ${TEST_TIMEOUT}
-    ENVIRONMENT "MISTRAL_TEST_DATA=${PROJECT_SOURCE_DIR}/tests;MISTRAL_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+    ENVIRONMENT "MISTRAL_TEST_DATA=${PROJECT_SOURCE_DIR}/tests;MISTRAL_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};HF_HUB_OFFLINE=1")
 endfunction()

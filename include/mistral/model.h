@@ -30,7 +30,9 @@ class Exception : public std::runtime_error {
 };
 
 struct ModelOptions {
-  std::string path;            // a .gguf file, or a folder with config.json and safetensors files
+  // A .gguf file, a folder with config.json and weights, or the id of a model on the Hugging Face hub
+  // ("org/name", "org/name:Q4_K_M"), which is downloaded when the cache does not have it.
+  std::string path;
   std::string dtype = "auto";  // auto | f32 | f16 | bf16: storage of unquantised weights
   std::int32_t threads = 0;    // 0: one per physical core
   std::int64_t context_length = 0;   // most tokens of one sequence; 0: what the model was made for

@@ -41,7 +41,6 @@ std::vector<double> speeds_of(double tokens, const std::vector<double>& seconds)
 class BenchCommand final : public Command {
  public:
   void add_options(CLI::App& app) override {
-    selector_.add_options(app);
     const auto list = [&app](const char* name, auto& values, const char* help, auto low,
                              auto high) {
       return app.add_option(name, values, help)
@@ -62,6 +61,7 @@ class BenchCommand final : public Command {
     list("--batch,--concurrency", batches_,
          "sequences that run together: a prompt of -p tokens each, then -g tokens by all", one,
          kMostSequences);
+    selector_.add_options(app);
     app.add_option("-r,--repetitions", repetitions_, "repetitions of each test")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N")

@@ -44,5 +44,7 @@ struct CommandEntry {
 [[nodiscard]] std::unique_ptr<Command> make_tokenize();
 [[nodiscard]] std::unique_ptr<Command> make_info();
 [[nodiscard]] std::unique_ptr<Command> make_bench();
+[[nodiscard]] std::unique_ptr<Command> make_pull();
+[[nodiscard]] std::unique_ptr<Command> make_cache();
 
 }  // namespace mistral::cli

@@ -94,7 +94,8 @@ class InfoCommand final : public Command {
     if (!paths.empty() && selector_.given()) {
       throw UsageError("the model is given twice: as an argument and with -m");
     }
-    const models::ModelPath path = paths.empty() ? selector_.locate() : locate_path(paths.front());
+    const models::ModelPath path =
+        paths.empty() ? selector_.locate() : selector_.locate(paths.front());
     const models::ModelFacts facts = models::inspect(path);
     print(json_ ? as_json(facts) : as_text(facts));
     return 0;

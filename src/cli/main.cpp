@@ -23,5 +23,6 @@ void reserve_standard_streams() {
 int main(int argc, char** argv) {
   reserve_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that went away is a write error
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not become longer
   return mistral::cli::run_program(argc, argv);
 }

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::string_view kGguf = "gguf";
 constexpr std::string_view kPlain = "plain";
+constexpr std::string_view kGgml = "ggml";
+constexpr std::string_view kSelectors[] = {kGguf, kPlain, kGgml};
 
 constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
@@ -53,13 +55,8 @@ std::vector<std::string> split_files(const std::vector<std::string>& arguments,
   return files;
 }
 
-void require_exists(const std::string& path) {
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) return;
-  throw make_error(ErrorKind::kNotFound,
-                   "'{}': no such file or folder; expected a .gguf file, or a folder with a GGUF "
-                   "model or with config.json and safetensors files (models are not downloaded)",
-                   path);
+bool is_selector(const std::string& word) {
+  return std::ranges::find(kSelectors, word) != std::end(kSelectors);
 }
 
 }  // namespace
@@ -67,28 +64,41 @@ void require_exists(const std::string& path) {
 void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
                                 const std::string& rest_help) {
   takes_rest_ = !rest_name.empty();
-  app.add_option(takes_rest_ ? rest_name : "gguf|plain", words_,
-                 takes_rest_ ? rest_help + "; or the word gguf or plain"
+  app.add_option(takes_rest_ ? rest_name : "gguf|plain|ggml", words_,
+                 takes_rest_ ? rest_help + "; or the word gguf, plain or ggml"
                              : "the kind of model; found by itself when left out")
       ->type_name("");
-  app.add_option("-m,--model-id,--quantized-model-id", model_,
-                 "a .gguf file, or the folder of the model")
-      ->type_name("PATH")
+  app.add_option(
+         "-m,--model-id,--quantized-model-id", model_,
+         "a .gguf or GGML file, the folder of the model, or its id on the hub (org/name[:QUANT])")
+      ->type_name("PATH|ID")
       ->group(kModelGroup);
   app.add_option("-f,--quantized-filename", files_,
-                 "a GGUF file in the folder; shards: separated by a space, or -f again")
+                 "a GGUF or GGML file in the folder; shards: separated by a space, or -f again")
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->group(kModelGroup);
-  app.add_option("-t,--tok-model-id", tokenizer_model_,
-                 "a folder whose tokenizer and chat template are used")
-      ->type_name("PATH")
+  app.add_option("-a,--arch", architecture_,
+                 "the model's architecture, before what config.json says (with a folder)")
+      ->type_name("NAME")
       ->group(kModelGroup);
+  app.add_option("-t,--tok-model-id", tokenizer_model_,
+                 "a folder, or the id of a model, whose tokenizer and chat template are used")
+      ->type_name("PATH|ID")
+      ->group(kModelGroup);
+  const bool short_name = app.get_option_no_throw("-g") == nullptr;
+  app.add_option(short_name ? "-g,--gqa" : "--gqa", gqa_,
+                 "query heads for each key-value head of a GGML file, which does not say (default: "
+                 "1; 8 for llama 2 70B)")
+      ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
+      ->type_name("N")
+      ->group(kModelGroup);
+  access_.add_options(app);
 }
 
 std::string ModelSelector::kind() const {
   for (const std::string& word : words_) {
-    if (word == kGguf || word == kPlain) return word;
+    if (is_selector(word)) return word;
   }
   return "";
 }
@@ -97,7 +107,7 @@ std::vector<std::string> ModelSelector::rest() const {
   std::vector<std::string> rest;
   bool seen = false;
   for (const std::string& word : words_) {
-    if (!seen && (word == kGguf || word == kPlain)) {
+    if (!seen && is_selector(word)) {
       seen = true;
     } else if (takes_rest_) {
       rest.push_back(word);
@@ -108,29 +118,64 @@ std::vector<std::string> ModelSelector::rest() const {
   return rest;
 }
 
+void ModelSelector::check(const std::string& kind) const {
+  if (!files_.empty() && kind == kPlain) {
+    throw UsageError("-f names a model file; it does not go with 'plain'");
+  }
+  if (!architecture_.empty() && (kind == kGguf || kind == kGgml || !files_.empty())) {
+    throw UsageError("-a goes with a Hugging Face folder; other files say what they are");
+  }
+}
+
 models::ModelPath ModelSelector::locate() const {
   (void)rest();
   const std::string kind = this->kind();
   if (!given()) throw UsageError("which model? -m is required");
-  if (!files_.empty()) {
-    if (kind == kPlain) throw UsageError("-f names a GGUF file; it does not go with 'plain'");
-    const std::string folder = model_.empty() ? "." : model_;
-    require_exists(folder);
-    return models::locate_gguf(folder, split_files(files_, folder));
-  }
-  require_exists(model_);
-  if (kind == kPlain) return models::locate_plain(model_);
-  models::ModelPath path = models::locate(model_);
+  check(kind);
+  models::ModelPath path = access_.with_access([&](const models::HubAccess& access) {
+    if (!files_.empty()) {
+      const std::string folder = model_.empty() ? "." : model_;
+      const std::vector<std::string> files = split_files(files_, folder);
+      if (kind != kGgml) return models::locate_or_fetch_gguf(folder, files, access);
+      if (files.size() != 1) {
+        throw UsageError(fmt::format("'ggml' takes one file; -f names {}", files.size()));
+      }
+      return models::locate_or_fetch_ggml(folder, files.front(), access);
+    }
+    if (kind == kPlain || !architecture_.empty()) {
+      return models::locate_or_fetch_plain(model_, access);
+    }
+    return kind == kGguf ? models::locate_or_fetch_any_gguf(model_, access)
+                         : models::locate_or_fetch(model_, access);
+  });
   if (kind == kGguf && path.kind != models::ModelPath::Kind::kGguf) {
     throw make_error(ErrorKind::kInvalidArgument,
-                     "'{}' holds a Hugging Face model; name the GGUF file in it with -f", model_);
+                     "'{}' is not a GGUF model; name the GGUF file in a folder with -f", model_);
   }
+  if (kind == kGgml && path.kind != models::ModelPath::Kind::kGgml) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "'{}' is not a GGML file; name the GGML file in a folder with -f", model_);
+  }
+  if (gqa_ && path.kind != models::ModelPath::Kind::kGgml) {
+    throw UsageError("--gqa is for GGML files only: other models say it themselves");
+  }
+  path.architecture = architecture_;
+  path.gqa = gqa_.value_or(1);
   return path;
 }
 
-models::ModelPath locate_path(const std::string& path) {
-  require_exists(path);
-  return models::locate(path);
+models::ModelPath ModelSelector::locate(const std::string& model) const {
+  return access_.with_access(
+      [&](const models::HubAccess& access) { return models::locate_or_fetch(model, access); });
+}
+
+std::string ModelSelector::tokenizer_folder() const {
+  if (tokenizer_model_.empty()) return "";
+  return access_
+      .with_access([&](const models::HubAccess& access) {
+        return models::tokenizer_or_fetch(tokenizer_model_, access);
+      })
+      .string();
 }
 
 void RuntimeOptions::add_options(CLI::App& app) {

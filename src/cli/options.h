@@ -9,18 +9,20 @@
 
 #include <CLI/App.hpp>
 
+#include "cli/hub_access.h"
 #include "engine/engine.h"
 #include "mistral/types.h"
 #include "models/loader.h"
 
 namespace mistral::cli {
 
-// Which model: the words `gguf` and `plain`, -m and -f. The words are positional arguments and may
-// stand anywhere.
+// Which model: the words `gguf`, `plain` and `ggml`, -m and -f. The words are positional arguments
+// and may stand anywhere.
 class ModelSelector {
  public:
   // `rest_name` and `rest_help` name the positional arguments of the command besides the selector
-  // words; without a name there are none.
+  // words; without a name there are none. Call it behind options that are to keep a short name:
+  // -g stands for --gqa only where it is free.
   void add_options(CLI::App& app, const std::string& rest_name = "",
                    const std::string& rest_help = "");
 
@@ -28,24 +30,30 @@ class ModelSelector {
   // none.
   [[nodiscard]] std::vector<std::string> rest() const;
   [[nodiscard]] bool given() const { return !model_.empty() || !files_.empty(); }
-  // -t: the folder whose tokenizer and template are used; empty: the model's own.
-  [[nodiscard]] const std::string& tokenizer_folder() const { return tokenizer_model_; }
+  // -t: the folder whose tokenizer and template are used, fetched when it is the id of a model;
+  // empty: the model's own. Throws Error.
+  [[nodiscard]] std::string tokenizer_folder() const;
 
-  // Throws UsageError when options contradict each other, Error when there is no model.
+  // Fetches a model that is named by its id. Throws UsageError when options contradict each other,
+  // Error when there is no model.
   [[nodiscard]] models::ModelPath locate() const;
+  // The model that `model` names, as -m would. Throws Error.
+  [[nodiscard]] models::ModelPath locate(const std::string& model) const;
 
  private:
-  [[nodiscard]] std::string kind() const;  // "gguf", "plain" or ""
+  [[nodiscard]] std::string kind() const;  // a selector word, or ""
+  // Throws UsageError when options contradict each other.
+  void check(const std::string& kind) const;
 
   std::vector<std::string> words_;
   bool takes_rest_ = false;
   std::string model_;
   std::vector<std::string> files_;
   std::string tokenizer_model_;
+  std::string architecture_;
+  std::optional<std::int64_t> gqa_;
+  HubAccessOptions access_;
 };
-
-// The model at `path`, as `-m PATH` means it. Throws Error.
-[[nodiscard]] models::ModelPath locate_path(const std::string& path);
 
 // How the model is loaded and run.
 class RuntimeOptions {

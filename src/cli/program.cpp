@@ -20,6 +20,7 @@ namespace {
 
 constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
+constexpr int kExitInterrupted = 130;
 constexpr std::string_view kDefaultLogLevel = "warn";
 
 std::string version_text() {
@@ -36,9 +37,12 @@ std::string usage_text() {
   text +=
       "  help       the options of a command: mistralcpp help COMMAND\n\n"
       "Model (anywhere among the options):\n"
-      "  -m PATH               a .gguf file, or a folder with a Hugging Face or a GGUF model\n"
+      "  -m PATH               a .gguf or GGML file, or a folder with a Hugging Face or GGUF "
+      "model\n"
+      "  -m ID[:QUANT]         a model on the hub (org/name), downloaded when it is not cached\n"
       "  gguf -m DIR -f FILE   a GGUF file in DIR; several shards: -f 'FILE1 FILE2'\n"
-      "  plain -m DIR          a Hugging Face folder: config.json, tokenizer.json, safetensors\n\n"
+      "  plain -m DIR          a Hugging Face folder: config.json, tokenizer.json, safetensors\n"
+      "  ggml -m DIR -f FILE   a file from before GGUF (llama); --gqa N, tokenizer from -t\n\n"
       "Options:\n"
       "  -h,--help             this text\n"
       "  -V,--version          the version\n"
@@ -151,7 +155,7 @@ int dispatch(std::vector<std::string> arguments) {
     if (const CommandEntry* entry = find_command(word)) {
       return run_command(*entry, std::move(rest), log_level);
     }
-    if (word == "gguf" || word == "plain" || word.starts_with("-")) {
+    if (word == "gguf" || word == "plain" || word == "ggml" || word.starts_with("-")) {
       return fail_usage(fmt::format("expected a command before '{}'", word), usage_text());
     }
     return fail_usage(fmt::format("unknown command '{}'", word), usage_text());
@@ -162,13 +166,15 @@ int dispatch(std::vector<std::string> arguments) {
 }  // namespace
 
 std::span<const CommandEntry> commands() {
-  static constexpr std::array<CommandEntry, 5> kCommands{{
+  static constexpr std::array<CommandEntry, 7> kCommands{{
       {"run", "Chat with a model, or answer one prompt.", &make_run},
       {"eval", "Compute logits, greedy continuations or perplexity of given tokens or text.",
        &make_eval},
       {"tokenize", "Print the token ids of a text or the prompt of a chat.", &make_tokenize},
       {"info", "Check a model and say what it is.", &make_info},
       {"bench", "Measure the speed of prompt processing and of generation.", &make_bench},
+      {"pull", "Download a model from the hub into the cache.", &make_pull},
+      {"cache", "List what was downloaded, or delete it.", &make_cache},
   }};
   return kCommands;
 }
@@ -180,7 +186,8 @@ int run_program(int argc, const char* const* argv) {
     flush_output();
     return code;
   } catch (const Error& error) {
-    return fail(error.what());
+    const int code = fail(error.what());
+    return error.kind() == ErrorKind::kCancelled ? kExitInterrupted : code;
   } catch (const std::bad_alloc&) {
     return fail("out of memory");
   } catch (const std::exception& error) {

@@ -13,13 +13,14 @@ std::int64_t blocks_for(std::int64_t tokens, std::int64_t block_size) {
   return (tokens + block_size - 1) / block_size;
 }
 
-// First block that a query at `position` sees.
-std::int64_t first_seen_block(std::int64_t position, std::int32_t window, std::int64_t block_size) {
-  if (window <= 0) return 0;
-  return std::max<std::int64_t>(0, position - window + 1) / block_size;
-}
-
 }  // namespace
+
+std::int64_t BlockManager::first_seen_block(std::int64_t position, const Group& group) const {
+  std::int64_t oldest = 0;
+  if (group.window > 0) oldest = std::max<std::int64_t>(0, position - group.window + 1);
+  if (group.chunk > 0) oldest = std::max(oldest, position / group.chunk * group.chunk);
+  return oldest / block_size_;
+}
 
 BlockManager::BlockManager(std::span<const nn::CacheGroup> groups, std::int32_t block_size,
                            std::int64_t cache_bytes)
@@ -34,6 +35,7 @@ BlockManager::BlockManager(std::span<const nn::CacheGroup> groups, std::int32_t 
     }
     Group& group = groups_.emplace_back();
     group.window = declared.window;
+    group.chunk = declared.chunk;
     group.bytes_per_block = declared.bytes_per_block;
     group.capacity = std::min<std::int64_t>(total_bytes_ / declared.bytes_per_block,
                                             std::numeric_limits<nn::BlockId>::max());
@@ -94,9 +96,8 @@ std::int32_t BlockManager::growth(const BlockTables& tables, std::int64_t comput
 void BlockManager::release_unseen(BlockTables& tables, std::int64_t next_position) noexcept {
   for (std::size_t g = 0; g < tables.groups.size(); ++g) {
     std::vector<nn::BlockId>& blocks = tables.groups[g];
-    const auto seen = static_cast<std::int32_t>(
-        std::min(first_seen_block(next_position, groups_[g].window, block_size_),
-                 static_cast<std::int64_t>(blocks.size())));
+    const auto seen = static_cast<std::int32_t>(std::min(
+        first_seen_block(next_position, groups_[g]), static_cast<std::int64_t>(blocks.size())));
     for (std::int32_t& i = tables.first_live[g]; i < seen; ++i) {
       give_back(groups_[g], blocks[static_cast<std::size_t>(i)]);
       blocks[static_cast<std::size_t>(i)] = nn::kNoBlock;
@@ -115,16 +116,22 @@ void BlockManager::release(BlockTables& tables) noexcept {
 }
 
 std::int64_t BlockManager::peak_bytes(std::int64_t tokens) const {
-  // Groups without a window only grow and those with one repeat with the period of a block, so the
-  // peak lies among the last block_size positions.
+  // Groups that see everything only grow and those with a window repeat with the period of a block,
+  // so the peak lies among the last block_size positions; or, with chunks, among those before the
+  // end of the last whole chunk.
   std::int64_t peak = 0;
-  for (std::int64_t p = std::max<std::int64_t>(0, tokens - block_size_); p < tokens; ++p) {
-    std::int64_t bytes = 0;
-    for (const Group& group : groups_) {
-      bytes += (p / block_size_ - first_seen_block(p, group.window, block_size_) + 1) *
-               group.bytes_per_block;
+  const auto look_before = [&](std::int64_t end) {
+    for (std::int64_t p = std::max<std::int64_t>(0, end - block_size_); p < end; ++p) {
+      std::int64_t bytes = 0;
+      for (const Group& group : groups_) {
+        bytes += (p / block_size_ - first_seen_block(p, group) + 1) * group.bytes_per_block;
+      }
+      peak = std::max(peak, bytes);
     }
-    peak = std::max(peak, bytes);
+  };
+  look_before(tokens);
+  for (const Group& group : groups_) {
+    if (group.chunk > 0) look_before(tokens / group.chunk * group.chunk);
   }
   return peak;
 }

@@ -47,6 +47,7 @@ class BlockManager {
  private:
   struct Group {
     std::int32_t window = 0;
+    std::int32_t chunk = 0;
     std::int64_t bytes_per_block = 0;
     std::int64_t capacity = 0;   // ids run from 0 to capacity - 1
     nn::BlockId next_fresh = 0;  // ids from here on were never handed out
@@ -54,6 +55,8 @@ class BlockManager {
     std::vector<nn::BlockId> freed;  // a heap, lowest id on top; has room for every id handed out
   };
 
+  // First block that a query at `position` sees.
+  [[nodiscard]] std::int64_t first_seen_block(std::int64_t position, const Group& group) const;
   [[nodiscard]] std::int64_t missing_blocks(const BlockTables& tables, std::size_t group,
                                             std::int64_t tokens) const;
   [[nodiscard]] bool fits(const BlockTables& tables, std::int64_t tokens) const;

@@ -13,6 +13,7 @@
 #include "engine/chat.h"
 #include "engine/engine.h"
 #include "mistral/model.h"
+#include "models/fetch.h"
 #include "models/loader.h"
 
 namespace mistral {
@@ -133,7 +134,7 @@ struct Model::Impl {
   explicit Impl(const ModelOptions& options)
       : load(load_options(options)),
         pool(options.threads > 0 ? options.threads : ThreadPool::default_size()),
-        loaded(models::load(models::locate(options.path), load, pool)),
+        loaded(models::load(models::locate_or_fetch(options.path, {}), load, pool)),
         engine(*loaded.model, loaded.tokenizer.get(), loaded.end_tokens,
                {.max_sequences = options.max_sequences, .prefill_chunk = options.prefill_chunk}) {
     load.on_progress = nullptr;

@@ -15,6 +15,7 @@ struct GgufFile::Impl {
   std::vector<MappedFile> mappings;  // in the order of the shards
   std::vector<std::filesystem::path> files;
   std::uint32_t version = 0;
+  std::deque<std::string> texts;  // that the metadata borrows, when files do not hold them
   GgufMetadata metadata;
   std::string_view architecture;
   TensorTable table;
@@ -46,6 +47,19 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::vector<std::filesystem
       tensors.push_back(std::move(tensor));
     }
   }
+  impl->table = TensorTable(std::move(tensors), impl->files);
+  return std::shared_ptr<const GgufFile>(new GgufFile(std::move(impl)));
+}
+
+std::shared_ptr<const GgufFile> GgufFile::adopt(MappedFile file, GgufMetadata metadata,
+                                                std::vector<TensorInfo> tensors,
+                                                std::deque<std::string> texts) {
+  auto impl = std::make_unique<Impl>();
+  impl->files.push_back(file.path());
+  impl->mappings.push_back(std::move(file));
+  impl->texts = std::move(texts);  // its elements stay in place
+  impl->metadata = std::move(metadata);
+  impl->architecture = impl->metadata.require_string("general.architecture");
   impl->table = TensorTable(std::move(tensors), impl->files);
   return std::shared_ptr<const GgufFile>(new GgufFile(std::move(impl)));
 }

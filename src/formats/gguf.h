@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/mapped_file.h"
 #include "formats/weight_source.h"
 
 namespace mistral::formats {
@@ -93,9 +95,16 @@ class GgufFile final : public WeightSource {
   [[nodiscard]] static std::shared_ptr<const GgufFile> open(
       const std::vector<std::filesystem::path>& paths);
 
+  // A file of another container that was translated (formats/ggml.h): `metadata` may borrow from
+  // `file` and `texts`, `tensors` are views into `file`. Throws Error (kInvalidFile) for a name
+  // that occurs twice.
+  [[nodiscard]] static std::shared_ptr<const GgufFile> adopt(MappedFile file, GgufMetadata metadata,
+                                                             std::vector<TensorInfo> tensors,
+                                                             std::deque<std::string> texts);
+
   ~GgufFile() override;
   [[nodiscard]] const GgufMetadata& metadata() const;
-  [[nodiscard]] std::uint32_t version() const;
+  [[nodiscard]] std::uint32_t version() const;          // 0: adopted
   [[nodiscard]] std::string_view architecture() const;  // general.architecture
 
   [[nodiscard]] std::span<const TensorInfo> tensors() const override;

@@ -95,8 +95,8 @@ class Parser {
     const std::string_view magic = reader_.text(kMagic.size(), "the magic 'GGUF'");
     if (std::find(kLegacyMagics.begin(), kLegacyMagics.end(), magic) != kLegacyMagics.end()) {
       throw make_error(ErrorKind::kInvalidFile,
-                       "this is a legacy GGML file (magic {}), from before GGUF; expected the "
-                       "magic 'GGUF'",
+                       "this is a legacy GGML file (magic {}), from before GGUF, which the selector "
+                       "ggml loads; expected the magic 'GGUF'",
                        printable(magic));
     }
     if (magic != kMagic) {

@@ -1,13 +1,10 @@
-// Names found in a file, made fit for a message: they may be long or hold bytes that would disturb
-// a terminal.
+// How parsers name what they found in a file.
 #pragma once
 
-#include <string>
-#include <string_view>
+#include "core/printable.h"
 
 namespace mistral::formats {
 
-// 'text' in single quotes, control characters and broken UTF-8 as \xNN, cut after 96 bytes.
-[[nodiscard]] std::string printable(std::string_view text);
+using mistral::printable;
 
 }  // namespace mistral::formats

@@ -1,24 +1,11 @@
-// Names of the files of a split model: "<stem>-00001-of-00003<extension>".
+// How the shards of a model are told by their names.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
+#include "core/shard_name.h"
 
 namespace mistral::formats {
 
-struct ShardName {
-  std::string stem;
-  std::string extension;     // with its dot
-  std::uint32_t number = 0;  // from 1
-  std::uint32_t count = 0;
-
-  // The file name of another shard of the same model.
-  [[nodiscard]] std::string sister(std::uint32_t other_number) const;
-};
-
-// None when the name has another form, or a number outside 1..count.
-[[nodiscard]] std::optional<ShardName> parse_shard_name(std::string_view file_name);
+using mistral::parse_shard_name;
+using mistral::ShardName;
 
 }  // namespace mistral::formats

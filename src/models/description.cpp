@@ -1,15 +1,18 @@
 #include "models/description.h"
 
 #include "core/error.h"
+#include "formats/ggml.h"
 #include "formats/safetensors.h"
 
 namespace mistral::models {
 
 Description describe(const ModelPath& path) {
   Description result;
-  if (path.kind == ModelPath::Kind::kGguf) {
-    result.kind = "gguf";
-    result.gguf = formats::GgufFile::open(path.files);
+  if (path.kind != ModelPath::Kind::kFolder) {
+    const bool legacy = path.kind == ModelPath::Kind::kGgml;
+    result.kind = legacy ? "ggml" : "gguf";
+    result.gguf = legacy ? formats::open_ggml(path.files.front(), {path.gqa})
+                         : formats::GgufFile::open(path.files);
     result.weights = result.gguf;
     const GgufParameters parameters(*result.gguf);
     result.family = &family_of(parameters);
@@ -20,7 +23,7 @@ Description describe(const ModelPath& path) {
   }
   result.kind = "folder";
   const Config config = Config::read(path.folder / "config.json");
-  result.family = &family_of(config);
+  result.family = path.architecture.empty() ? &family_of(config) : &family_named(path.architecture);
   result.spec = result.family->from_config(config);
   result.weights = formats::SafetensorsFile::open_folder(path.folder);
   std::filesystem::path folder = std::filesystem::absolute(path.folder).lexically_normal();

@@ -13,11 +13,11 @@ namespace mistral::models {
 
 struct Description {
   std::string name;
-  std::string kind;  // "gguf" or "folder"
+  std::string kind;  // "gguf", "ggml" or "folder"
   const TextFamily* family = nullptr;
   nn::DecoderSpec spec;
   std::shared_ptr<const formats::WeightSource> weights;
-  std::shared_ptr<const formats::GgufFile> gguf;  // null for a folder
+  std::shared_ptr<const formats::GgufFile> gguf;  // a GGML file is read as one; null for a folder
 };
 
 // Opens the files and reads the hyper-parameters. Throws Error.

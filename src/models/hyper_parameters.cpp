@@ -73,6 +73,12 @@ std::optional<bool> Config::boolean(std::string_view key) const {
   return value->get<bool>();
 }
 
+std::optional<bool> Config::flag(std::string_view key) const {
+  const Json* value = find(key);
+  if (value != nullptr && value->is_number()) return value->get<double>() != 0.0;
+  return boolean(key);
+}
+
 std::optional<std::string> Config::string(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return std::nullopt;
@@ -132,6 +138,22 @@ std::optional<std::vector<std::pair<std::string, std::string>>> Config::named_st
   return result;
 }
 
+std::vector<double> Config::numbers(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr) return {};
+  if (!value->is_array()) {
+    throw problem(key, fmt::format("expected a list of numbers, found {}", value->type_name()));
+  }
+  std::vector<double> result;
+  for (const Json& item : *value) {
+    if (!item.is_number()) {
+      throw problem(key, fmt::format("expected numbers, found {}", item.type_name()));
+    }
+    result.push_back(item.get<double>());
+  }
+  return result;
+}
+
 std::optional<Config> Config::object(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return std::nullopt;
@@ -168,6 +190,9 @@ std::optional<std::int64_t> GgufParameters::integer(std::string_view key) const 
 }
 std::optional<double> GgufParameters::number(std::string_view key) const {
   return look_up(key, [&](const std::string& name) { return file_.metadata().number(name); });
+}
+std::optional<bool> GgufParameters::boolean(std::string_view key) const {
+  return look_up(key, [&](const std::string& name) { return file_.metadata().boolean(name); });
 }
 std::optional<std::string> GgufParameters::string(std::string_view key) const {
   const auto value =

@@ -31,6 +31,8 @@ class Config {
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key) const;
   [[nodiscard]] std::optional<double> number(std::string_view key) const;
   [[nodiscard]] std::optional<bool> boolean(std::string_view key) const;
+  // true or false, or a number that is not 0 or is.
+  [[nodiscard]] std::optional<bool> flag(std::string_view key) const;
   [[nodiscard]] std::optional<std::string> string(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> strings(std::string_view key) const;  // empty when absent
   [[nodiscard]] std::optional<Config> object(std::string_view key) const;
@@ -38,6 +40,7 @@ class Config {
   // list.
   [[nodiscard]] std::optional<std::vector<std::pair<std::string, std::string>>> named_strings(
       std::string_view key, std::string_view name_key, std::string_view text_key) const;
+  [[nodiscard]] std::vector<double> numbers(std::string_view key) const;  // empty when absent
   // An integer or a list of integers.
   [[nodiscard]] std::vector<std::int64_t> integers(std::string_view key) const;
 
@@ -65,6 +68,7 @@ class GgufParameters {
 
   [[nodiscard]] std::optional<std::int64_t> integer(std::string_view key) const;
   [[nodiscard]] std::optional<double> number(std::string_view key) const;
+  [[nodiscard]] std::optional<bool> boolean(std::string_view key) const;
   [[nodiscard]] std::optional<std::string> string(std::string_view key) const;
   [[nodiscard]] std::int64_t require_integer(std::string_view key) const;
   [[nodiscard]] double require_number(std::string_view key) const;

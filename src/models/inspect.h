@@ -18,7 +18,7 @@ struct TypeCount {
 
 struct ModelFacts {
   std::string name;
-  std::string kind;          // "gguf" or "folder"
+  std::string kind;          // "gguf", "ggml" or "folder"
   std::string architecture;  // "llama"
   std::int64_t parameters = 0;
   std::int64_t context_length = 0;

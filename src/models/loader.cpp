@@ -44,13 +44,13 @@ DType storage_type(ComputeDType dtype) {
 // quantised weights, and the larger one beside others.
 ops::CacheDType cache_dtype_for(const nn::DecoderWeights& weights) {
   const auto quantized = [](const nn::Linear& linear) {
-    return info(linear.weight->dtype()).quantized;
+    return linear && info(linear.weight->dtype()).quantized;
   };
-  const bool any = std::any_of(weights.layers.begin(), weights.layers.end(),
-                               [&](const nn::DecoderWeights::Layer& layer) {
-                                 return quantized(layer.query) || quantized(layer.key) ||
-                                        quantized(layer.value) || quantized(layer.output);
-                               });
+  const bool any = std::any_of(
+      weights.layers.begin(), weights.layers.end(), [&](const nn::DecoderWeights::Layer& layer) {
+        return quantized(layer.query) || quantized(layer.key) || quantized(layer.value) ||
+               quantized(layer.output) || quantized(layer.latent.latent);
+      });
   return any ? ops::CacheDType::kF16 : ops::CacheDType::kF32;
 }
 

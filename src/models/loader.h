@@ -23,18 +23,23 @@ enum class ComputeDType { kAuto, kF32, kF16, kBF16 };  // storage of unquantised
 
 // Where a model lies. Found from what the user typed by locate().
 struct ModelPath {
-  enum class Kind { kGguf, kFolder } kind = Kind::kGguf;
+  enum class Kind { kGguf, kFolder, kGgml } kind = Kind::kGguf;
   std::filesystem::path folder;              // of config.json, tokenizer.json, …
-  std::vector<std::filesystem::path> files;  // GGUF shards; empty for a folder
+  std::vector<std::filesystem::path> files;  // GGUF shards, or one GGML file; empty for a folder
+  std::int64_t gqa = 1;                      // of a GGML file, which does not hold it
+  // A family's name, which goes before what config.json says; empty: by config.json.
+  std::string architecture{};
 };
 
-// `path` is a .gguf file, or a folder that holds config.json (Hugging Face) or exactly one GGUF
-// model. Throws Error that says what was expected and what was found.
+// `path` is a .gguf file, a legacy GGML file, or a folder that holds config.json (Hugging Face) or
+// exactly one GGUF model. Throws Error that says what was expected and what was found.
 [[nodiscard]] ModelPath locate(const std::filesystem::path& path);
-// The selectors `gguf -m DIR -f FILE[ FILE…]` and `plain -m DIR`.
+// The selectors `gguf -m DIR -f FILE[ FILE…]`, `plain -m DIR` and `ggml -m DIR -f FILE`.
 [[nodiscard]] ModelPath locate_gguf(const std::filesystem::path& folder,
                                     const std::vector<std::string>& filenames);
 [[nodiscard]] ModelPath locate_plain(const std::filesystem::path& folder);
+[[nodiscard]] ModelPath locate_ggml(const std::filesystem::path& folder,
+                                    const std::string& filename, std::int64_t gqa);
 
 // Tokenizer and chat template other than the model's own; what is empty is looked for in the model.
 struct TextOptions {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "formats/ggml.h"
 #include "models/loader.h"
 
 namespace mistral::models {
@@ -38,7 +39,7 @@ fs::path existing(const fs::path& path) {
 }
 
 ModelPath gguf(const fs::path& folder, std::vector<fs::path> files) {
-  return {ModelPath::Kind::kGguf, folder, std::move(files)};
+  return {ModelPath::Kind::kGguf, folder, std::move(files), 1};
 }
 
 }  // namespace
@@ -46,7 +47,9 @@ ModelPath gguf(const fs::path& folder, std::vector<fs::path> files) {
 ModelPath locate(const fs::path& path) {
   existing(path);
   if (!fs::is_directory(path)) {
-    return gguf(path.has_parent_path() ? path.parent_path() : fs::path("."), {path});
+    const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    if (formats::is_ggml_file(path)) return {ModelPath::Kind::kGgml, folder, {path}, 1};
+    return gguf(folder, {path});
   }
   if (fs::exists(path / "config.json")) return locate_plain(path);
   std::vector<fs::path> found;
@@ -93,7 +96,16 @@ ModelPath locate_plain(const fs::path& folder) {
                      "Face model folder",
                      folder.string());
   }
-  return {ModelPath::Kind::kFolder, folder, {}};
+  return {ModelPath::Kind::kFolder, folder, {}, 1};
+}
+
+ModelPath locate_ggml(const fs::path& folder, const std::string& filename, std::int64_t gqa) {
+  existing(folder);
+  if (!fs::is_directory(folder)) {
+    throw make_error(ErrorKind::kInvalidArgument, "{}: expected a folder that holds a GGML file",
+                     folder.string());
+  }
+  return {ModelPath::Kind::kGgml, folder, {existing(folder / filename)}, gqa};
 }
 
 }  // namespace mistral::models

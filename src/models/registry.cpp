@@ -5,9 +5,19 @@
 #include "core/error.h"
 
 namespace mistral::models {
+
+// Each in its file under text/.
+extern const TextFamily kCohere, kDeepseek, kGemma, kGemma2, kGemma3, kGptNeox, kGptOss, kGranite,
+    kLlama, kLlama4, kMistral, kMixtral, kOlmo2, kPhi2, kPhi3, kPhiMoe, kQwen2, kQwen3, kQwen3Moe,
+    kSmolLm3, kStarcoder2;
+
 namespace {
 
-constexpr const TextFamily* kFamilies[] = {&kGemma3, &kLlama, &kQwen2};
+constexpr const TextFamily* kFamilies[] = {
+    &kCohere,  &kDeepseek, &kGemma,  &kGemma2,  &kGemma3,   &kGptNeox, &kGptOss,
+    &kGranite, &kLlama,    &kLlama4, &kMistral, &kMixtral,  &kOlmo2,   &kPhi2,
+    &kPhi3,    &kPhiMoe,   &kQwen2,  &kQwen3,   &kQwen3Moe, &kSmolLm3, &kStarcoder2,
+};
 
 std::string known(std::span<const std::string_view> TextFamily::*member) {
   std::vector<std::string_view> names;
@@ -30,6 +40,17 @@ const TextFamily* find(std::span<const std::string_view> TextFamily::*member,
 
 std::span<const TextFamily* const> text_families() {
   return kFamilies;
+}
+
+const TextFamily& family_named(std::string_view name) {
+  for (const TextFamily* family : kFamilies) {
+    if (family->name == name) return *family;
+  }
+  std::vector<std::string_view> names;
+  for (const TextFamily* family : kFamilies) names.push_back(family->name);
+  throw make_error(ErrorKind::kInvalidArgument,
+                   "architecture '{}' is not known; expected one of {}", name,
+                   fmt::join(names, ", "));
 }
 
 const TextFamily& family_of(const Config& config) {

@@ -50,7 +50,7 @@ FoundTokenizer folder_tokenizer(const fs::path& folder) {
 }
 
 // The tokenizer that the options name; null when they name none, or a folder without one for a
-// GGUF model, which has its own.
+// GGUF or GGML model, which has its own.
 FoundTokenizer chosen_tokenizer(const TextOptions& options, bool gguf) {
   if (!options.tokenizer_json.empty()) return read_tokenizer(options.tokenizer_json);
   if (options.tokenizer_folder.empty()) return {};
@@ -61,7 +61,7 @@ FoundTokenizer chosen_tokenizer(const TextOptions& options, bool gguf) {
     throw make_error(ErrorKind::kNotFound, "{}: neither tokenizer.json nor tokenizer.model there",
                      options.tokenizer_folder.string());
   }
-  log::warn("{}: no tokenizer there; the GGUF file's own is used",
+  log::warn("{}: no tokenizer there; the model file's own is used",
             options.tokenizer_folder.string());
   return {};
 }
@@ -103,6 +103,11 @@ void load_tokenizer(const ModelPath& path, const Description& description,
     if (!found.tokenizer && description.gguf) {
       const std::string file = path.files.front().string();
       try {
+        if (description.kind == "ggml" &&
+            !description.gguf->metadata().contains("tokenizer.ggml.tokens")) {
+          throw Error(ErrorKind::kUnsupported,
+                      "the vocabulary in this file has no scores; name a tokenizer with -t");
+        }
         found = {text::load_gguf_tokenizer(description.gguf->metadata()), file};
       } catch (Error& error) {
         throw Error(error.add_context(file));

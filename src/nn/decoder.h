@@ -8,41 +8,16 @@
 
 #include "core/page_buffer.h"
 #include "nn/decoder_spec.h"
+#include "nn/decoder_weights.h"
 #include "nn/kv_cache.h"
-#include "nn/linear.h"
 #include "nn/sequence_model.h"
-#include "nn/weight_loader.h"
+#include "ops/activation_buffer.h"
 
 namespace mistral::nn {
 
-// The weights of a decoder, as the names of a DecoderSpec find them.
-struct DecoderWeights {
-  struct Layer {
-    Norm attention_norm;
-    Linear query;
-    Linear key;
-    Linear value;
-    Linear output;
-    Norm query_norm;
-    Norm key_norm;
-    Norm post_attention_norm;
-    Norm ffn_norm;
-    Linear gate;
-    Linear up;
-    Linear down;
-    Norm post_ffn_norm;
-  };
-  Linear embedding;
-  std::vector<Layer> layers;
-  Norm final_norm;
-  Linear head;
-};
-
-// Sets what only the weights tell: spec.vocab_size, when it is 0. Throws Error.
-void complete_spec(DecoderSpec& spec, const WeightLoader& loader);
-// Reads everything that the completed `spec` names, or only checks it when the loader has no
-// backend. Throws Error.
-[[nodiscard]] DecoderWeights load_weights(const DecoderSpec& spec, WeightLoader& loader);
+[[nodiscard]] inline std::size_t float_bytes(std::int64_t rows, std::int64_t cols) {
+  return static_cast<std::size_t>(rows * cols) * sizeof(float);
+}
 
 struct DecoderOptions {
   std::int32_t context_length = 0;  // most positions of a sequence
@@ -73,28 +48,40 @@ class Decoder final : public SequenceModel {
   void forward(const Batch& batch, std::span<float> logits) override;
 
  private:
-  // Buffers for the rows of a step, reserved once for max_batch_rows.
-  class ActivationBuffer {
-   public:
-    ActivationBuffer() = default;
-    ActivationBuffer(std::int64_t max_rows, std::int64_t cols, unsigned forms);
-    [[nodiscard]] ops::Activations view(std::int64_t rows, unsigned forms) const;
+  using Layer = DecoderWeights::Layer;
 
-   private:
-    std::int64_t cols_ = 0;
-    ops::Activations full_;
-    PageBuffer memory_;
-  };
   [[nodiscard]] ops::Rows rows_of(const PageBuffer& memory, std::int64_t rows,
                                   std::int64_t cols) const {
     return {memory.as<float>(), rows, cols, cols};
   }
   void prepare_sequences(const Batch& batch);
-  // Returns the rows that go on: all, or those in `wanted`, moved to the front, when it is given.
-  [[nodiscard]] ops::Rows attention_block(const DecoderWeights::Layer& layer, std::size_t index,
-                                          ops::Rows hidden,
-                                          const std::vector<std::int32_t>* wanted);
-  void ffn_block(const DecoderWeights::Layer& layer, ops::Rows hidden);
+  // Buffers are reserved once, for max_batch_rows.
+  // `norm` of the rows, or the rows themselves when it is not present, in the forms of `forms`.
+  [[nodiscard]] ops::Activations normalise(const Norm& norm, ops::ConstRows rows,
+                                           ops::ActivationBuffer& buffer, unsigned forms);
+
+  // decoder_attention.cpp
+  void reserve_attention();
+  // Projections and attention of layer `index`, up to the output matrix. `wanted`: the rows whose
+  // result is needed, when these are not all; then only they come out, and stand in front in
+  // `hidden`, whose other rows are dropped.
+  [[nodiscard]] ops::Activations attention(const Layer& layer, std::size_t index, ops::Rows& hidden,
+                                           const std::vector<std::int32_t>* wanted);
+  // Queries, and keys and values into the cache; what attention() begins with.
+  [[nodiscard]] ops::Rows project(const Layer& layer, std::size_t index, ops::ConstRows hidden);
+  [[nodiscard]] ops::Rows project_latent(const Layer& layer, std::size_t index,
+                                         ops::ConstRows hidden);
+  [[nodiscard]] ops::CacheWriteParams cache_write(const Layer& layer, std::size_t index) const;
+
+  // decoder_ffn.cpp
+  void reserve_ffn();
+  // An MLP up to its down matrix; the result lies in `buffer`.
+  [[nodiscard]] ops::Activations mlp(const MlpWeights& weights, const ops::Activations& in,
+                                     ops::ActivationBuffer& buffer);
+  void ffn(const Layer& layer, ops::Rows hidden);
+  // out += mixture of experts of `in`, with or without the shared one.
+  void experts(const MoeWeights& weights, const ops::Activations& in, ops::Rows out);
+
   // hidden += norm(linear(in)), or hidden += linear(in) when there is no norm.
   void add_to_residual(const ops::Activations& in, const Linear& linear, const Norm& norm,
                        ops::Rows hidden);
@@ -109,12 +96,25 @@ class Decoder final : public SequenceModel {
 
   PageBuffer hidden_;  // the residual stream
   PageBuffer branch_;  // output of a block before its norm
+  ops::ActivationBuffer normed_;
+
   PageBuffer query_;
   PageBuffer key_;
   PageBuffer value_;
-  ActivationBuffer normed_;
-  ActivationBuffer attended_;
-  ActivationBuffer gated_;
+  ops::ActivationBuffer attended_;
+  std::vector<float> query_scales_;  // [rows], when the model has query scaling
+  // Latent attention.
+  PageBuffer query_down_;
+  ops::ActivationBuffer query_down_normed_;
+  PageBuffer latent_query_;
+  ops::ActivationBuffer latent_attended_;
+
+  ops::ActivationBuffer gated_;
+  ops::ActivationBuffer shared_gated_;
+  PageBuffer router_logits_;
+  std::vector<std::int32_t> chosen_;
+  std::vector<float> chosen_weights_;
+
   // Per cache group the step's sequences, reused.
   std::vector<std::vector<ops::AttentionSequence>> sequences_;
 };

@@ -13,6 +13,7 @@ ops::LayerCache shape_of(const DecoderSpec& spec, ops::CacheDType dtype, std::in
   cache.kv_heads = spec.kv_heads;
   cache.head_dim = spec.head_dim;
   cache.value_dim = spec.value_dim;
+  cache.values_in_keys = spec.latent.has_value();
   cache.block_stride = cache.block_bytes();
   return cache;
 }
@@ -24,9 +25,12 @@ KvCache::KvCache(const DecoderSpec& spec, ops::CacheDType dtype, std::int32_t bl
     : block_size_(block_size), bytes_(bytes) {
   const ops::LayerCache shape = shape_of(spec, dtype, block_size);
   for (const LayerSpec& layer : spec.layers) {
-    auto group = std::find_if(groups_.begin(), groups_.end(),
-                              [&](const CacheGroup& g) { return g.window == layer.window; });
-    if (group == groups_.end()) group = groups_.insert(groups_.end(), CacheGroup{layer.window, 0});
+    auto group = std::find_if(groups_.begin(), groups_.end(), [&](const CacheGroup& g) {
+      return g.window == layer.window && g.chunk == layer.chunk;
+    });
+    if (group == groups_.end()) {
+      group = groups_.insert(groups_.end(), CacheGroup{layer.window, layer.chunk, 0});
+    }
     group->bytes_per_block += shape.block_bytes();
     layers_.push_back({static_cast<std::size_t>(group - groups_.begin()), shape});
   }

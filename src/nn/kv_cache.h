@@ -1,4 +1,4 @@
-// Memory of the paged key-value cache. Layers with the same window form a group; a block of a group
+// Memory of the paged key-value cache. Layers that see the same form a group; a block of a group
 // holds block_size tokens of all its layers. Which block belongs to whom is the engine's business.
 // In memory the blocks of one layer are neighbours: attention walks through one layer at a time.
 #pragma once

@@ -14,17 +14,19 @@ struct Linear {
 
   [[nodiscard]] explicit operator bool() const { return weight != nullptr; }
   [[nodiscard]] const float* bias_data() const { return bias.empty() ? nullptr : bias.data(); }
-  [[nodiscard]] unsigned input_form() const { return weight->input_form(); }
+  // 0 when there is no matrix.
+  [[nodiscard]] unsigned input_form() const { return weight ? weight->input_form() : 0U; }
 };
 
-// A norm's parameters; empty weight and bias mean ones and zeros.
+// A norm's parameters. A norm that is not present leaves its input as it is.
 struct Norm {
+  bool present = false;
   ops::NormParams::Kind kind = ops::NormParams::Kind::kRms;
   float epsilon = 1e-6F;
-  std::vector<float> weight;
-  std::vector<float> bias;
+  std::vector<float> weight;  // empty: ones
+  std::vector<float> bias;    // empty: zeros
 
-  [[nodiscard]] explicit operator bool() const { return !weight.empty(); }
+  [[nodiscard]] explicit operator bool() const { return present; }
   [[nodiscard]] ops::NormParams params() const {
     return {kind, epsilon, weight.empty() ? nullptr : weight.data(),
             bias.empty() ? nullptr : bias.data()};

@@ -15,8 +15,14 @@ std::vector<double> yarn_frequencies(const RopeSpec& spec) {
     return dim * std::log(spec.original_positions / (rotations * 2 * std::numbers::pi)) /
            (2 * std::log(spec.base));
   };
-  const double low = std::max(std::floor(correction_dim(spec.beta_fast)), 0.0);
-  double high = std::min(std::ceil(correction_dim(spec.beta_slow)), dim - 1);
+  double low = correction_dim(spec.beta_fast);
+  double high = correction_dim(spec.beta_slow);
+  if (spec.whole_dims) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, dim - 1);
   if (low == high) high += 0.001;
   std::vector<double> result;
   for (int i = 0; i < half; ++i) {
@@ -43,7 +49,9 @@ double yarn_attention_factor(double factor, double mscale) {
 }
 
 std::int32_t RopeSpec::regime(std::int32_t rope_length) const {
-  return scaling == RopeScaling::kDynamic && rope_length > original_positions ? rope_length : 0;
+  if (rope_length <= original_positions) return 0;
+  if (scaling == RopeScaling::kDynamic) return rope_length;
+  return scaling == RopeScaling::kLongrope ? 1 : 0;
 }
 
 std::vector<double> RopeSpec::inverse_frequencies(std::int32_t regime) const {
@@ -53,7 +61,7 @@ std::vector<double> RopeSpec::inverse_frequencies(std::int32_t regime) const {
   } else {
     const double dim = rotary_dim;
     double effective_base = base;
-    if (regime > 0) {
+    if (scaling == RopeScaling::kDynamic && regime > 0) {
       effective_base *=
           std::pow(factor * regime / original_positions - (factor - 1), dim / (dim - 2));
     }
@@ -64,56 +72,57 @@ std::vector<double> RopeSpec::inverse_frequencies(std::int32_t regime) const {
       result.push_back(frequency);
     }
   }
-  for (std::size_t i = 0; i < frequency_divisors.size(); ++i) {
-    result[i] /= static_cast<double>(frequency_divisors[i]);
-  }
+  const std::vector<float>& divisors = scaling == RopeScaling::kLongrope && regime > 0
+                                           ? long_frequency_divisors
+                                           : frequency_divisors;
+  for (std::size_t i = 0; i < divisors.size(); ++i) result[i] /= static_cast<double>(divisors[i]);
   return result;
 }
 
-RopeRows::RopeRows(RopeSpec spec, std::int32_t max_rows)
-    : spec_(std::move(spec)), base_frequencies_(spec_.inverse_frequencies(0)) {
-  const std::size_t size = static_cast<std::size_t>(max_rows) * base_frequencies_.size();
-  cos_.resize(size);
-  sin_.resize(size);
-  table_ = {cos_.data(), sin_.data(), max_rows, spec_.rotary_dim, spec_.interleaved};
+RopeRows::RopeRows(RopeSpec spec, std::int32_t first_dim, std::int32_t max_rows)
+    : spec_(std::move(spec)), half_(static_cast<std::size_t>(spec_.rotary_dim / 2)) {
+  base_.frequencies = spec_.inverse_frequencies(0);
+  cos_.resize(static_cast<std::size_t>(max_rows) * half_);
+  sin_.resize(cos_.size());
+  table_ = {cos_.data(), sin_.data(), max_rows, spec_.rotary_dim, spec_.interleaved, first_dim};
 }
 
-void RopeRows::write(const std::vector<double>& frequencies, std::int32_t position, float* cos,
-                     float* sin) const {
-  for (std::size_t i = 0; i < frequencies.size(); ++i) {
+void RopeRows::write(const Positions& table, std::int32_t position, float* cos, float* sin) const {
+  const double magnitude = spec_.magnitude(table.regime);
+  for (std::size_t i = 0; i < half_; ++i) {
     // In float, as the models were trained and are evaluated elsewhere: angles of far positions
     // are rounded the same way.
-    const float angle = static_cast<float>(position) * static_cast<float>(frequencies[i]);
-    cos[i] = static_cast<float>(std::cos(static_cast<double>(angle)) * spec_.attention_factor);
-    sin[i] = static_cast<float>(std::sin(static_cast<double>(angle)) * spec_.attention_factor);
+    const float angle = static_cast<float>(position) * static_cast<float>(table.frequencies[i]);
+    cos[i] = static_cast<float>(std::cos(static_cast<double>(angle)) * magnitude);
+    sin[i] = static_cast<float>(std::sin(static_cast<double>(angle)) * magnitude);
   }
+}
+
+void RopeRows::copy(Positions& table, std::int32_t position, float* cos, float* sin) const {
+  const std::size_t at = static_cast<std::size_t>(position) * half_;
+  if (at >= table.cos.size()) {
+    const auto had = static_cast<std::int32_t>(table.cos.size() / half_);
+    const std::int32_t want = std::max({position + 1, 2 * had, 64});
+    table.cos.resize(static_cast<std::size_t>(want) * half_);
+    table.sin.resize(table.cos.size());
+    for (std::int32_t p = had; p < want; ++p) {
+      const std::size_t offset = static_cast<std::size_t>(p) * half_;
+      write(table, p, table.cos.data() + offset, table.sin.data() + offset);
+    }
+  }
+  std::copy_n(table.cos.data() + at, half_, cos);
+  std::copy_n(table.sin.data() + at, half_, sin);
 }
 
 void RopeRows::set(std::int32_t row, std::int32_t position, std::int32_t rope_length) {
-  const std::size_t half = base_frequencies_.size();
-  float* cos = cos_.data() + static_cast<std::size_t>(row) * half;
-  float* sin = sin_.data() + static_cast<std::size_t>(row) * half;
+  float* cos = cos_.data() + static_cast<std::size_t>(row) * half_;
+  float* sin = sin_.data() + static_cast<std::size_t>(row) * half_;
   const std::int32_t regime = spec_.regime(std::max(rope_length, position + 1));
-  if (regime != 0) {
-    if (regime != regime_) {
-      frequencies_ = spec_.inverse_frequencies(regime);
-      regime_ = regime;
-    }
-    return write(frequencies_, position, cos, sin);
-  }
-  const std::size_t at = static_cast<std::size_t>(position) * half;
-  if (at >= base_cos_.size()) {
-    const auto had = static_cast<std::int32_t>(base_cos_.size() / half);
-    const std::int32_t want = std::max({position + 1, 2 * had, 64});
-    base_cos_.resize(static_cast<std::size_t>(want) * half);
-    base_sin_.resize(static_cast<std::size_t>(want) * half);
-    for (std::int32_t p = had; p < want; ++p) {
-      const std::size_t offset = static_cast<std::size_t>(p) * half;
-      write(base_frequencies_, p, base_cos_.data() + offset, base_sin_.data() + offset);
-    }
-  }
-  std::copy_n(base_cos_.data() + at, half, cos);
-  std::copy_n(base_sin_.data() + at, half, sin);
+  if (regime == 0) return copy(base_, position, cos, sin);
+  if (regime != other_.regime) other_ = {regime, spec_.inverse_frequencies(regime), {}, {}};
+  // A regime of its own for every length would fill a table for a single row each.
+  if (spec_.scaling == RopeScaling::kDynamic) return write(other_, position, cos, sin);
+  copy(other_, position, cos, sin);
 }
 
 }  // namespace mistral::nn

@@ -13,6 +13,7 @@ namespace mistral::nn {
 // Layers that see the same part of the past share block tables.
 struct CacheGroup {
   std::int32_t window = 0;           // a query sees itself and window-1 tokens before; 0: all
+  std::int32_t chunk = 0;            // a query sees its own chunk of so many positions; 0: all
   std::int64_t bytes_per_block = 0;  // over all layers of the group
 };
 

@@ -41,37 +41,163 @@ void WeightLoader::advance(std::uint64_t bytes) {
   if (on_progress_) on_progress_(done_, total_);
 }
 
+DType WeightLoader::storage_for(DType dtype) const {
+  if (info(dtype).quantized) return DType::kCount;
+  if (storage_ != DType::kCount) return storage_;
+  // Numbers of other widths (F64, …) become f32.
+  const bool computable = dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+  return computable ? DType::kCount : DType::kF32;
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo& tensor,
+                                                      std::span<const std::byte> data,
+                                                      std::int64_t out, std::int64_t in,
+                                                      DType storage) {
+  if (backend_ == nullptr) return nullptr;
+  TensorView view = tensor.view;
+  view.shape = Shape{{out, in}};
+  view.data = data;
+  try {
+    return backend_->pack(view, storage, [&](std::span<const std::byte> done) {
+      formats::TensorInfo part = tensor;
+      part.view.data = done;
+      source_.release(part);
+      advance(done.size());
+    });
+  } catch (Error& error) {
+    throw error.add_context(
+        fmt::format("{}: tensor '{}'", source_.files()[tensor.file].string(), tensor.name));
+  }
+}
+
 std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name, std::int64_t out,
                                                         std::int64_t in) {
   const formats::TensorInfo& tensor = require(name, {out, in});
+  return pack(tensor, tensor.view.data, out, in, storage_for(tensor.view.dtype));
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::exact_matrix(const std::string& name,
+                                                              std::int64_t out, std::int64_t in) {
+  const formats::TensorInfo& tensor = require(name, {out, in});
+  return pack(tensor, tensor.view.data, out, in, DType::kF32);
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& name,
+                                                             std::int64_t stored_rows,
+                                                             std::int64_t in,
+                                                             std::span<const RowRange> ranges) {
+  const formats::TensorInfo& tensor = require(name, {stored_rows, in});
   if (backend_ == nullptr) return nullptr;
-  const bool plain = !info(tensor.view.dtype).quantized;
-  // Numbers of other widths (F64, …) become f32.
-  const bool computable = tensor.view.dtype == DType::kF32 || tensor.view.dtype == DType::kF16 ||
-                          tensor.view.dtype == DType::kBF16;
-  DType storage = DType::kCount;
-  if (plain)
-    storage = storage_ != DType::kCount ? storage_ : computable ? DType::kCount : DType::kF32;
-  auto weight = backend_->pack(tensor.view, storage, [&](std::span<const std::byte> done) {
-    formats::TensorInfo part = tensor;
-    part.view.data = done;
-    source_.release(part);
-    advance(done.size());
-  });
-  return weight;
+  const std::int64_t row = row_bytes(tensor.view.dtype, in);
+  const auto data_of = [&](const RowRange& range) {
+    return tensor.view.data.subspan(static_cast<std::size_t>(range.first * row),
+                                    static_cast<std::size_t>(range.count * row));
+  };
+  const DType storage = storage_for(tensor.view.dtype);
+  if (ranges.size() == 1) return pack(tensor, data_of(ranges[0]), ranges[0].count, in, storage);
+  std::vector<std::byte> gathered;
+  std::int64_t rows = 0;
+  for (const RowRange& range : ranges) {
+    const auto part = data_of(range);
+    gathered.insert(gathered.end(), part.begin(), part.end());
+    rows += range.count;
+  }
+  TensorView view = tensor.view;
+  view.shape = Shape{{rows, in}};
+  view.data = gathered;
+  advance(gathered.size());
+  return backend_->pack(view, storage, nullptr);
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::slab(const std::string& name, std::int64_t count,
+                                                      std::int64_t index, std::int64_t out,
+                                                      std::int64_t in) {
+  const formats::TensorInfo& tensor = require(name, {count, out, in});
+  const std::size_t size = tensor.view.data.size() / static_cast<std::size_t>(count);
+  return pack(tensor, tensor.view.data.subspan(static_cast<std::size_t>(index) * size, size), out,
+              in, storage_for(tensor.view.dtype));
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::computed(std::span<const float> values,
+                                                          std::int64_t out, std::int64_t in,
+                                                          DType like) {
+  if (backend_ == nullptr) return nullptr;
+  DType storage = DType::kF32;
+  if (storage_ == DType::kF16 || storage_ == DType::kBF16) {
+    storage = storage_;
+  } else if (storage_ == DType::kCount && like != DType::kF32) {
+    storage = like == DType::kBF16 ? DType::kBF16 : DType::kF16;
+  }
+  TensorView view;
+  view.dtype = DType::kF32;
+  view.shape = Shape{{out, in}};
+  view.data = std::as_bytes(values);
+  return backend_->pack(view, storage, nullptr);
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::encoded(std::span<const std::byte> data,
+                                                         DType dtype, std::int64_t out,
+                                                         std::int64_t in) {
+  if (backend_ == nullptr) return nullptr;
+  TensorView view;
+  view.dtype = dtype;
+  view.shape = Shape{{out, in}};
+  view.data = data;
+  return backend_->pack(view, DType::kCount, nullptr);
+}
+
+std::vector<float> WeightLoader::decode(const formats::TensorInfo& tensor, std::int64_t first_row,
+                                        std::int64_t rows) {
+  if (backend_ == nullptr) return {};
+  const std::int64_t columns = tensor.view.shape.row_length();
+  const std::int64_t row = row_bytes(tensor.view.dtype, columns);
+  std::vector<float> result(static_cast<std::size_t>(rows * columns));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    quant::dequantize_row(tensor.view.dtype, tensor.view.data.data() + (first_row + r) * row,
+                          result.data() + r * columns, columns);
+  }
+  advance(static_cast<std::uint64_t>(rows * row));
+  return result;
+}
+
+std::vector<float> WeightLoader::values(const std::string& name,
+                                        const std::vector<std::int64_t>& shape) {
+  const formats::TensorInfo& tensor = require(name, shape);
+  return decode(tensor, 0, tensor.view.shape.elements() / shape.back());
+}
+
+std::vector<float> WeightLoader::part(const std::string& name,
+                                      const std::vector<std::int64_t>& shape, std::int64_t index) {
+  const formats::TensorInfo& tensor = require(name, shape);
+  const std::int64_t rows = tensor.view.shape.elements() / shape.back() / shape[0];
+  return decode(tensor, index * rows, rows);
+}
+
+std::span<const std::byte> WeightLoader::bytes(const std::string& name,
+                                               const std::vector<std::int64_t>& shape,
+                                               std::int64_t index) {
+  const formats::TensorInfo& tensor = source_.require(name);
+  if (tensor.view.shape.dims != shape || tensor.view.dtype != DType::kU8) {
+    throw make_error(ErrorKind::kInvalidFile,
+                     "{}: tensor '{}' has shape {} and type {}, expected {} U8",
+                     source_.files()[tensor.file].string(), name, to_string(tensor.view.shape),
+                     mistral::name(tensor.view.dtype), to_string(Shape{shape}));
+  }
+  const std::size_t size = tensor.view.data.size() / static_cast<std::size_t>(shape[0]);
+  advance(size);
+  return tensor.view.data.subspan(static_cast<std::size_t>(index) * size, size);
+}
+
+void WeightLoader::release(const std::string& name) {
+  source_.release(source_.require(name));
 }
 
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size, float offset) {
-  const formats::TensorInfo& tensor = require(name, {size});
-  std::vector<float> values;
-  if (backend_ == nullptr) return values;
-  values.resize(static_cast<std::size_t>(size));
-  quant::dequantize_row(tensor.view.dtype, tensor.view.data.data(), values.data(), size);
+  std::vector<float> result = values(name, {size});
   if (offset != 0.0F) {
-    for (float& value : values) value += offset;
+    for (float& value : result) value += offset;
   }
-  advance(tensor.view.data.size());
-  return values;
+  return result;
 }
 
 }  // namespace mistral::nn

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,12 @@
 #include "nn/linear.h"
 
 namespace mistral::nn {
+
+// Consecutive rows of a stored matrix.
+struct RowRange {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
 
 class WeightLoader {
  public:
@@ -24,16 +31,65 @@ class WeightLoader {
   // Shape of a matrix without loading it. Throws Error (kNotFound, kInvalidFile).
   [[nodiscard]] const formats::TensorInfo& matrix_info(const std::string& name) const;
 
-  // The matrix `name` of shape [out, in]. Throws Error naming file, tensor, expected and found.
+  // All members below throw Error naming file, tensor, expected and found.
+
+  // The matrix `name` of shape [out, in].
   [[nodiscard]] std::shared_ptr<const ops::Weight> matrix(const std::string& name, std::int64_t out,
                                                           std::int64_t in);
+  // The same kept as f32 whatever the others are re-encoded to: small and delicate (routers).
+  [[nodiscard]] std::shared_ptr<const ops::Weight> exact_matrix(const std::string& name,
+                                                                std::int64_t out, std::int64_t in);
+  // The rows in `ranges`, in their order, of the matrix `name` of shape [stored_rows, in].
+  [[nodiscard]] std::shared_ptr<const ops::Weight> matrix_rows(const std::string& name,
+                                                               std::int64_t stored_rows,
+                                                               std::int64_t in,
+                                                               std::span<const RowRange> ranges);
+  // Matrix `index` of the tensor `name` of shape [count, out, in].
+  [[nodiscard]] std::shared_ptr<const ops::Weight> slab(const std::string& name, std::int64_t count,
+                                                        std::int64_t index, std::int64_t out,
+                                                        std::int64_t in);
+  // A matrix [out, in] of numbers that were computed from stored ones of type `like`: f32, f16 or
+  // bf16 by what these and the loader's storage are.
+  [[nodiscard]] std::shared_ptr<const ops::Weight> computed(std::span<const float> values,
+                                                            std::int64_t out, std::int64_t in,
+                                                            DType like);
+
   // The vector `name` of `size` values as f32, plus `offset`.
   [[nodiscard]] std::vector<float> vector(const std::string& name, std::int64_t size,
                                           float offset = 0.0F);
+  // All values of the tensor `name`, whose shape must be `shape`, as f32.
+  [[nodiscard]] std::vector<float> values(const std::string& name,
+                                          const std::vector<std::int64_t>& shape);
+  // One of `shape[0]` equal parts of it.
+  [[nodiscard]] std::vector<float> part(const std::string& name,
+                                        const std::vector<std::int64_t>& shape, std::int64_t index);
+  // The bytes of one of `shape[0]` equal parts of a tensor of unsigned bytes.
+  [[nodiscard]] std::span<const std::byte> bytes(const std::string& name,
+                                                 const std::vector<std::int64_t>& shape,
+                                                 std::int64_t index);
+  // A matrix [out, in] whose rows stand in `data` in the format `dtype`.
+  [[nodiscard]] std::shared_ptr<const ops::Weight> encoded(std::span<const std::byte> data,
+                                                           DType dtype, std::int64_t out,
+                                                           std::int64_t in);
+  [[nodiscard]] DType dtype(const std::string& name) const {
+    return source_.require(name).view.dtype;
+  }
+  // Whether matrices come out: false when only checking.
+  [[nodiscard]] bool loads() const { return backend_ != nullptr; }
+  // Gives the pages of `name` back, after its last part was taken.
+  void release(const std::string& name);
 
  private:
   [[nodiscard]] const formats::TensorInfo& require(const std::string& name,
                                                    const std::vector<std::int64_t>& shape) const;
+  [[nodiscard]] DType storage_for(DType dtype) const;
+  [[nodiscard]] std::shared_ptr<const ops::Weight> pack(const formats::TensorInfo& tensor,
+                                                        std::span<const std::byte> data,
+                                                        std::int64_t out, std::int64_t in,
+                                                        DType storage);
+  // `rows` rows of the tensor, counted over all but its last dimension, as f32.
+  [[nodiscard]] std::vector<float> decode(const formats::TensorInfo& tensor, std::int64_t first_row,
+                                          std::int64_t rows);
   void advance(std::uint64_t bytes);
 
   const formats::WeightSource& source_;

@@ -40,6 +40,7 @@ inline constexpr float kSmallestQ8 = 1e-30F;
 // Inside a block K lies transposed, so that scores of neighbouring tokens stand in one vector:
 //   K [kv_heads][head_dim][block_size], V [kv_heads][block_size][value_dim],
 //   and for kQ8 the f32 scales of K [kv_heads][block_size] and of V [kv_heads][block_size].
+// Without V where values stand in keys: then a key's scale is its value's, too.
 // What lies in slots that nobody wrote may be anything, also NaN.
 struct LayerCache {
   std::byte* base = nullptr;      // block 0 of this layer
@@ -49,31 +50,38 @@ struct LayerCache {
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
   std::int32_t value_dim = 0;
+  // Latent attention: a token's value is the first value_dim dims of its key and not stored again.
+  bool values_in_keys = false;
 
   // Bytes of one block; a multiple of 8.
   [[nodiscard]] std::int64_t block_bytes() const {
-    const std::int64_t elements = static_cast<std::int64_t>(head_dim) + value_dim;
-    const std::int64_t scales = dtype == CacheDType::kQ8 ? 2 * sizeof(float) : 0;
-    return slots() * (elements * element_bytes(dtype) + scales);
+    const std::int64_t vectors = values_in_keys ? 1 : 2;
+    const std::int64_t scales = dtype == CacheDType::kQ8 ? vectors * 4 : 0;
+    return slots() * (stored_dims() * element_bytes(dtype) + scales);
   }
   [[nodiscard]] std::byte* keys(std::int64_t block, std::int64_t head) const {
     return base + block * block_stride + head * head_dim * block_size * element_bytes(dtype);
   }
+  // Not where values stand in keys.
   [[nodiscard]] std::byte* values(std::int64_t block, std::int64_t head) const {
     return base + block * block_stride +
            (slots() * head_dim + head * block_size * value_dim) * element_bytes(dtype);
   }
   [[nodiscard]] float* key_scales(std::int64_t block, std::int64_t head) const {
-    const std::int64_t codes = slots() * (static_cast<std::int64_t>(head_dim) + value_dim);
+    const std::int64_t codes = slots() * stored_dims();
     return reinterpret_cast<float*>(base + block * block_stride + codes) + head * block_size;
   }
   [[nodiscard]] float* value_scales(std::int64_t block, std::int64_t head) const {
-    return key_scales(block, head) + slots();
+    return key_scales(block, head) + (values_in_keys ? 0 : slots());
   }
 
  private:
   [[nodiscard]] std::int64_t slots() const {
     return static_cast<std::int64_t>(kv_heads) * block_size;
+  }
+  // Elements of one token and head.
+  [[nodiscard]] std::int64_t stored_dims() const {
+    return static_cast<std::int64_t>(head_dim) + (values_in_keys ? 0 : value_dim);
   }
 };
 

@@ -46,7 +46,22 @@ class Weight {
 // Called after a part of the source has been copied and may be released.
 using ReleaseCallback = std::function<void(std::span<const std::byte> done)>;
 
-enum class Activation { kSilu, kGeluTanh, kGeluErf, kGeluQuick, kRelu };
+enum class Activation {
+  kSilu,
+  kGeluTanh,
+  kGeluErf,
+  kGeluQuick,  // x * sigmoid(1.702 x)
+  kRelu,
+  kRelu2,  // relu(x)^2
+  kRelu6,
+  kSigmoid,
+  kHardSigmoid,  // clamp(x / 6 + 1/2, 0, 1)
+  kHardSwish,    // x * hardsigmoid(x)
+  kElu,
+  kLeakyRelu,      // slope 0.01
+  kClampedSwiglu,  // gated only (gpt-oss): g' = min(g, 7), u' = clamp(u, -7, 7);
+                   // (u' + 1) * g' * sigmoid(1.702 g')
+};
 
 struct NormParams {
   enum class Kind { kRms, kLayer } kind = Kind::kRms;
@@ -70,8 +85,9 @@ struct RopeTable {
   const float* cos = nullptr;
   const float* sin = nullptr;
   std::int32_t rows = 0;
-  std::int32_t rotary_dim = 0;  // leading dims of a head that rotate
+  std::int32_t rotary_dim = 0;  // dims of a head that rotate
   bool interleaved = false;     // pairs (2i, 2i+1); else (i, i + rotary_dim / 2)
+  std::int32_t first_dim = 0;   // of a head that rotates
 };
 
 // Rows of one sequence in a step, as attention sees them.
@@ -87,6 +103,9 @@ struct AttentionParams {
   float scale = 1.0F;
   float softcap = 0.0F;     // 0: none; else softcap * tanh(score / softcap)
   std::int32_t window = 0;  // a query sees itself and window - 1 tokens before; 0: all
+  std::int32_t chunk = 0;   // a query sees its own chunk of so many positions only; 0: all
+  // [heads] or null: a score per head that takes part in the softmax and adds no value.
+  const float* sinks = nullptr;
 };
 
 // Everything between the projections and the scores: norms of q and k per head, rotation, writing
@@ -95,7 +114,66 @@ struct CacheWriteParams {
   std::int32_t heads = 0;
   std::optional<NormParams> query_norm;  // over each head
   std::optional<NormParams> key_norm;
-  const RopeTable* rope = nullptr;  // null: positions are not rotated
+  // Floats from one head's norm weights to the next; 0: all heads share them.
+  std::int64_t norm_weight_step = 0;
+  bool norm_after_rope = false;
+  const RopeTable* rope = nullptr;      // null: positions are not rotated
+  const float* query_scales = nullptr;  // [rows] or null: multiplies the queries of a row
+};
+
+// How a router's logits become the experts of a row and their weights.
+struct RoutingParams {
+  enum class Score {
+    kSoftmax,      // softmax over all experts, then the best `used`
+    kSelected,     // the best `used`, then softmax over these
+    kSigmoid,      // sigmoid of each
+    kSparseMixer,  // Phi-3.5 MoE: the best, softmax over those near it; again without it
+  } score = Score::kSoftmax;
+  std::int32_t used = 1;   // experts per row; at most all
+  bool normalize = false;  // chosen weights sum to 1
+  float scale = 1.0F;      // multiplies the weights at last
+  float jitter = 0.0F;     // kSparseMixer: near is (max - s) / max(|s|, max) <= 2 * jitter
+  const float* selection_bias = nullptr;  // [experts] or null: added to scores for choosing only
+  // Experts are in `groups` equal runs; only those of the best `used_groups` can be chosen. A
+  // group's score is its best expert's, or the sum of its two best.
+  std::int32_t groups = 1;
+  std::int32_t used_groups = 1;
+  enum class GroupScore { kBest, kTwoBest } group_score = GroupScore::kBest;
+};
+
+// The experts of each row, best first (of equals the lower index), and what multiplies their
+// outputs.
+struct ExpertChoice {
+  std::int32_t used = 0;
+  std::int32_t* experts = nullptr;  // [rows, used]
+  float* weights = nullptr;         // [rows, used]
+  [[nodiscard]] ExpertChoice row(std::int64_t i) const {
+    return {used, experts + i * used, weights + i * used};
+  }
+};
+
+// One expert: down(activation(gate(x)) * up(x)); biases may be null.
+struct ExpertWeights {
+  const Weight* gate = nullptr;
+  const Weight* up = nullptr;
+  const Weight* down = nullptr;
+  const float* gate_bias = nullptr;
+  const float* up_bias = nullptr;
+  const float* down_bias = nullptr;
+};
+
+struct MoeParams {
+  std::span<const ExpertWeights> experts;  // all of one shape
+  Activation activation = Activation::kSilu;
+  bool scale_input = false;  // weights multiply an expert's input, not its output (Llama 4)
+};
+
+// A product of every head with a matrix of its own (latent attention): for head h
+// out[r][h * out_step …] = W_h in[r][h * in_step …]. All matrices have one shape.
+struct HeadLinearParams {
+  std::span<const Weight* const> weights;  // [heads]
+  std::int64_t in_step = 0;                // floats from one head's input to the next
+  std::int64_t out_step = 0;
 };
 
 class Backend {
@@ -146,10 +224,19 @@ class Backend {
 
   // x = cap * tanh(x / cap).
   virtual void softcap(float cap, Rows rows) = 0;
+
+  // logits [rows, experts] -> choice [rows, params.used].
+  virtual void route(const RoutingParams& params, ConstRows logits, const ExpertChoice& choice) = 0;
+  // out[r] += sum over the choice of row r, in its order, of weight * expert(in[r]). One list of
+  // tasks over all experts. `in` holds every form that the experts' gate and up ask for.
+  virtual void moe(const MoeParams& params, const Activations& in, const ExpertChoice& choice,
+                   Rows out) = 0;
+  virtual void head_linear(const HeadLinearParams& params, ConstRows in, Rows out) = 0;
 };
 
 // A backend on the CPU; kernels are chosen by the processor, or by `isa` when given: "portable",
-// "avx2", "avxvnni", "avx512" or "avx512bf16". Throws Error (kInvalidArgument, kUnsupported) listing the valid names.
+// "avx2", "avxvnni", "avx512" or "avx512bf16". Throws Error (kInvalidArgument, kUnsupported)
+// listing the valid names.
 [[nodiscard]] std::unique_ptr<Backend> make_cpu_backend(ThreadPool& pool,
                                                         std::optional<std::string_view> isa = {});
 // The reference: slow, f32 activations only.

@@ -1,5 +1,5 @@
 // The block formats of GGML files, byte for byte: a row is a run of such blocks. Names follow the
-// gguf specification; formats that need codebooks (IQ1_*, IQ2_*, IQ3_*) are not here.
+// gguf specification; formats that need codebooks (IQ1_*, IQ2_*, IQ3_*) are in codebook_formats.h.
 //
 // Halves are kept as their bits (quant/half.h). Files are little-endian and so are the machines
 // this project runs on. Blocks in a mapped file may lie on odd addresses: copy them out

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "quant/block_formats.h"
+#include "quant/codebook_formats.h"
 #include "quant/half.h"
 
 namespace mistral::quant {
@@ -268,6 +269,20 @@ RowDecoder row_decoder(DType dtype) {
       return decode_blocks<BlockIQ4_NL>;
     case DType::kIQ4_XS:
       return decode_blocks<BlockIQ4_XS>;
+    case DType::kIQ2_XXS:
+      return decode_blocks<BlockIQ2_XXS>;
+    case DType::kIQ2_XS:
+      return decode_blocks<BlockIQ2_XS>;
+    case DType::kIQ2_S:
+      return decode_blocks<BlockIQ2_S>;
+    case DType::kIQ3_XXS:
+      return decode_blocks<BlockIQ3_XXS>;
+    case DType::kIQ3_S:
+      return decode_blocks<BlockIQ3_S>;
+    case DType::kIQ1_S:
+      return decode_blocks<BlockIQ1_S>;
+    case DType::kIQ1_M:
+      return decode_blocks<BlockIQ1_M>;
     case DType::kTQ1_0:
       return decode_blocks<BlockTQ1_0>;
     case DType::kTQ2_0:

@@ -9,8 +9,7 @@
 
 namespace mistral::quant {
 
-// Whether dequantize_row knows the format. False for the codebook formats (IQ1_*, IQ2_*, IQ3_*)
-// and for U8 and BOOL, which hold no weights.
+// Whether dequantize_row knows the format. False for U8 and BOOL only, which hold no weights.
 [[nodiscard]] bool can_dequantize(DType dtype);
 
 // Decodes `n` elements, a whole number of blocks, from row_bytes(dtype, n) bytes at `src` (any

@@ -14,15 +14,16 @@ import sys
 # What each room may use besides itself, the standard library and third-party libraries.
 ALLOWED = {
     "core": set(),
+    "hub": {"core"},
     "tensor": {"core"},
     "formats": {"tensor", "core"},
     "quant": {"tensor", "core"},
     "ops": {"quant", "tensor", "core"},
     "nn": {"ops", "formats", "quant", "tensor", "core"},
     "text": {"formats", "tensor", "core"},
-    "models": {"nn", "text", "ops", "formats", "quant", "tensor", "core"},
-    "engine": {"models", "text", "nn", "ops", "formats", "quant", "tensor", "core"},
-    "cli": {"engine", "models", "text", "nn", "ops", "formats", "quant", "tensor", "core"},
+    "models": {"hub", "nn", "text", "ops", "formats", "quant", "tensor", "core"},
+    "engine": {"models", "hub", "text", "nn", "ops", "formats", "quant", "tensor", "core"},
+    "cli": {"engine", "models", "hub", "text", "nn", "ops", "formats", "quant", "tensor", "core"},
 }
 
 # Public headers that rooms below the engine may use: value types only.

@@ -2,7 +2,7 @@
 #include <sstream>
 
 #include "formats/gguf.h"
-#include "golden_case.h"
+#include "models/golden_case.h"
 #include "models/inspect.h"
 
 namespace mistral::test {
@@ -43,17 +43,21 @@ TEST(GoldenGguf, Logits) {
         const std::vector<Logits> logits = runner.prefill({expected.ids("input_ids")});
         const std::string truth = facts.value("truth", "logits_" + key_of(file));
         check_logits(description, file, facts, logits[0], expected, truth);
-        // Greedy ids are demanded where no step is close to a tie.
+        // Greedy ids are demanded where no step is close to a tie, for rounded activations well
+        // above what these may change.
         const std::string greedy = truth == "logits" ? "greedy_ids" : "greedy_" + key_of(file);
         const double gap = facts.value("greedy_min_gap", description.value("greedy_min_gap", 0.0));
         const bool exact = truth == "logits";
-        if (expected.has(greedy) && (exact || gap > 0.05)) {
+        const double error = facts.contains("llamacpp_vs_truth")
+                                 ? facts["llamacpp_vs_truth"]["max_abs"].get<double>()
+                                 : 0.0;
+        if (expected.has(greedy) && (exact || gap > std::max(0.05, error))) {
           const std::vector<TokenId> ids = expected.ids(greedy);
           EXPECT_EQ(runner.greedy(logits, static_cast<int>(ids.size()))[0], ids);
         }
         ++ran;
       } catch (const Error& error) {
-        EXPECT_EQ(error.kind(), ErrorKind::kUnsupported) << error.what();
+        ADD_FAILURE() << error.what();
       }
     }
   }

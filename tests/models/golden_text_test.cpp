@@ -1,10 +1,10 @@
 // Hugging Face folders of golden/text: logits, greedy continuations, batches, prompts and chats.
-#include "golden_case.h"
+#include "models/golden_case.h"
 
 namespace mistral::test {
 namespace {
 
-// Runs `check` on every case whose architecture and files this program supports.
+// Runs `check` on every case.
 template <typename Check>
 void each_case(Check check) {
   int ran = 0;
@@ -13,13 +13,24 @@ void each_case(Check check) {
     try {
       ModelRunner runner(models::locate(folder));
       check(folder, runner);
-      ++ran;
     } catch (const Error& error) {
-      EXPECT_TRUE(error.kind() == ErrorKind::kUnsupported || error.kind() == ErrorKind::kNotFound)
-          << error.what();
+      // Files other than safetensors.
+      EXPECT_EQ(error.kind(), ErrorKind::kNotFound) << error.what();
+      continue;
     }
+    ++ran;
   }
   EXPECT_GE(ran, 10);
+}
+
+void expect_greedy(const std::vector<TokenId>& actual, const Expected& expected) {
+  const std::vector<TokenId> ids = expected.ids("greedy_ids");
+  // Where rope scaling changes on the way, keys that are cached stay as they are.
+  if (expected.has("greedy_ids_keepcache") && actual != ids) {
+    EXPECT_EQ(actual, expected.ids("greedy_ids_keepcache"));
+  } else {
+    EXPECT_EQ(actual, ids);
+  }
 }
 
 TEST(GoldenText, LogitsAndGreedyIds) {
@@ -29,8 +40,8 @@ TEST(GoldenText, LogitsAndGreedyIds) {
     const std::vector<Logits> logits = runner.prefill({expected.ids("input_ids")});
     const Difference d = difference(logits[0], expected.rows("logits"));
     EXPECT_LE(d.max_abs, description.at("atol").get<double>());
-    const std::vector<TokenId> greedy = expected.ids("greedy_ids");
-    EXPECT_EQ(runner.greedy(logits, static_cast<int>(greedy.size()))[0], greedy);
+    const auto count = static_cast<int>(expected.ids("greedy_ids").size());
+    expect_greedy(runner.greedy(logits, count)[0], expected);
   });
 }
 
@@ -85,11 +96,17 @@ TEST(GoldenText, PromptsAndChats) {
 // bf16 and f16 storage of f32 weights stays close.
 TEST(GoldenText, NarrowStorage) {
   for (const auto& folder : case_folders("text")) {
-    if (folder.filename() != "llama-plain" && folder.filename() != "gemma3-text") continue;
+    if (folder.filename().string().starts_with("format-")) continue;  // are narrow themselves
     SCOPED_TRACE(folder.filename().string());
     const Expected expected(folder / "expected.safetensors");
-    const double deviation = read_json(folder / "case.json").at("logit_std").get<double>();
+    const Json description = read_json(folder / "case.json");
+    const double deviation = description.at("logit_std").get<double>();
     for (const auto dtype : {models::ComputeDType::kF16, models::ComputeDType::kBF16}) {
+      // Weights rounded to 8 bits choose other experts where the choice is closer than that.
+      if (dtype == models::ComputeDType::kBF16 &&
+          description.value("routing_smallest_margin", 1.0) < 0x1p-9) {
+        continue;
+      }
       ModelRunner runner(models::locate(folder), 1, dtype);
       const Difference d =
           difference(runner.prefill({expected.ids("input_ids")})[0], expected.rows("logits"));

@@ -1,7 +1,7 @@
 // The four real small models against float32 references, to the bars of golden/real/README.md.
 #include <cstdlib>
 
-#include "golden_case.h"
+#include "models/golden_case.h"
 
 namespace mistral::test {
 namespace {

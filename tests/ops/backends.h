@@ -53,6 +53,13 @@ class PerKernelSet : public testing::TestWithParam<std::string> {
   Backends backends_{GetParam()};
 };
 
+inline constexpr ops::Activation kActivations[] = {
+    ops::Activation::kSilu,         ops::Activation::kGeluTanh, ops::Activation::kGeluErf,
+    ops::Activation::kGeluQuick,    ops::Activation::kRelu,     ops::Activation::kRelu2,
+    ops::Activation::kRelu6,        ops::Activation::kSigmoid,  ops::Activation::kHardSigmoid,
+    ops::Activation::kHardSwish,    ops::Activation::kElu,      ops::Activation::kLeakyRelu,
+    ops::Activation::kClampedSwiglu};
+
 inline std::vector<float> random_values(std::int64_t count, std::uint32_t seed,
                                         float spread = 1.0F) {
   std::minstd_rand random(seed + 1);
@@ -126,6 +133,14 @@ inline std::vector<std::byte> random_weights(DType dtype, std::int64_t rows, std
       case DType::kQ8_K: {
         const float d = scale(0.01F);
         std::memcpy(block, &d, sizeof d);
+        break;
+      }
+      case DType::kIQ1_M: {  // the half is spread over the highest nibbles of four words
+        const unsigned half = quant::f32_to_f16(scale(0.02F));
+        for (unsigned n = 0; n < 4; ++n) {
+          std::byte& byte = block[49 + 2 * n];
+          byte = (byte & std::byte{15}) | static_cast<std::byte>((half >> (4 * n) & 15U) << 4U);
+        }
         break;
       }
       case DType::kMXFP4:

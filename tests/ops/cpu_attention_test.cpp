@@ -1,93 +1,34 @@
-// Cache writing and attention of the CPU kernels against the reference, and the same bits for a
-// query however the step is cut.
+// Attention of the CPU kernels against the reference, and the same bits for a query however the
+// step is cut.
 #include <cmath>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "ops/attention_cases.h"
 #include "ops/backends.h"
-#include "ops/paged_cache.h"
-#include "ops/reference/cache_access.h"
 
 namespace mistral::ops {
 namespace {
 
 using test::ActivationBuffers;
+using test::fill;
+using test::Heads;
+using test::kSpans;
+using test::lengths;
+using test::make_cache;
+using test::row_count;
+using test::sequences_of;
+using test::Span;
 
 class CpuAttention : public test::PerKernelSet {};
 
-struct Heads {
-  std::int32_t heads = 4;
-  std::int32_t kv_heads = 2;
-  std::int32_t head_dim = 16;
-  std::int32_t value_dim = 16;
-  std::int32_t block_size = 16;
-  CacheDType dtype = CacheDType::kF32;
-};
-
-test::PagedCache make_cache(const Heads& heads, const std::vector<std::int32_t>& lengths) {
-  return {heads.dtype, heads.block_size, heads.kv_heads, heads.head_dim, heads.value_dim, lengths};
-}
-
-// A step over sequences of different kinds: a whole prompt, a later chunk, single tokens at the end
-// of short and long contexts (the last beyond a partition of the cache).
-struct Span {
-  std::int32_t first_position;
-  std::int32_t rows;
-};
-const std::vector<Span> kSpans = {{0, 67}, {29, 5}, {0, 1}, {130, 1}, {1090, 1}, {505, 11}};
-
-std::int64_t row_count(const std::vector<Span>& spans) {
-  std::int64_t rows = 0;
-  for (const Span& span : spans) rows += span.rows;
-  return rows;
-}
-
-std::vector<std::int32_t> lengths(const std::vector<Span>& spans) {
-  std::vector<std::int32_t> result;
-  for (const Span& span : spans) result.push_back(span.first_position + span.rows);
-  return result;
-}
-
-std::vector<AttentionSequence> sequences_of(const std::vector<Span>& spans,
-                                            const test::PagedCache& cache) {
-  std::vector<AttentionSequence> result;
-  std::int32_t row = 0;
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    result.push_back({row, spans[i].rows, spans[i].first_position, cache.table(i)});
-    row += spans[i].rows;
-  }
-  return result;
-}
-
-// Random keys and values for all positions of all sequences; the same for every type and size of
-// blocks.
-void fill(test::PagedCache& cache, const std::vector<Span>& spans) {
-  const LayerCache& layer = cache.layer();
-  std::minstd_rand random(21);
-  std::normal_distribution<float> normal;
-  std::vector<float> key(static_cast<std::size_t>(layer.head_dim));
-  std::vector<float> value(static_cast<std::size_t>(layer.value_dim));
-  for (std::size_t s = 0; s < spans.size(); ++s) {
-    for (std::int32_t p = 0; p < spans[s].first_position + spans[s].rows; ++p) {
-      const std::int64_t block = cache.table(s)[p / layer.block_size];
-      const std::int64_t slot = p % layer.block_size;
-      for (std::int32_t h = 0; h < layer.kv_heads; ++h) {
-        for (float& x : key) x = normal(random);
-        for (float& x : value) x = normal(random);
-        reference::store_key(layer, block, h, slot, key.data());
-        reference::store_value(layer, block, h, slot, value.data());
-      }
-    }
-  }
-}
-
 void check_attention(test::Backends& backends, const Heads& heads, const AttentionParams& params) {
-  SCOPED_TRACE(fmt::format("{} heads {}/{} dims {}/{} block {} window {} softcap {}",
+  SCOPED_TRACE(fmt::format("{} heads {}/{} dims {}/{} block {} window {} chunk {} softcap {}",
                            name(heads.dtype), heads.heads, heads.kv_heads, heads.head_dim,
-                           heads.value_dim, heads.block_size, params.window, params.softcap));
+                           heads.value_dim, heads.block_size, params.window, params.chunk,
+                           params.softcap));
   test::PagedCache cache = make_cache(heads, lengths(kSpans));
   fill(cache, kSpans);
   const auto sequences = sequences_of(kSpans, cache);
@@ -167,6 +108,61 @@ TEST_P(CpuAttention, WindowsAndSoftcaps) {
   }
 }
 
+TEST_P(CpuAttention, Chunks) {
+  for (const std::int32_t block_size : {8, 16, 32}) {
+    // Edges within the prompt, on the edges of partitions, before and behind single tokens.
+    for (const std::int32_t chunk : {1, 7, 32, 33, 256, 506, 1090, 1091, 4096}) {
+      for (const std::int32_t window : {0, 20}) {
+        Heads heads;
+        heads.block_size = block_size;
+        heads.dtype = kCacheDTypes[static_cast<std::size_t>(chunk) % 4];
+        AttentionParams params;
+        params.heads = heads.heads;
+        params.scale = 0.3F;
+        params.window = window;
+        params.chunk = chunk;
+        check_attention(backends_, heads, params);
+      }
+    }
+  }
+}
+
+TEST_P(CpuAttention, Sinks) {
+  // Below, among and far above the scores: then nearly nothing is left for the values.
+  const std::vector<float> sinks = {-300.0F, 0.0F, 3.0F, 150.0F, 1.0F, -2.0F};
+  for (const CacheDType dtype : kCacheDTypes) {
+    for (const std::int32_t window : {0, 9}) {
+      const Heads heads{6, 2, 32, 32, 16, dtype};
+      AttentionParams params;
+      params.heads = heads.heads;
+      params.scale = 0.3F;
+      params.window = window;
+      params.sinks = sinks.data();
+      check_attention(backends_, heads, params);
+    }
+  }
+}
+
+// The values of latent attention are the first dims of keys.
+TEST_P(CpuAttention, ValuesInKeys) {
+  const Heads cases[] = {{1, 1, 1, 1, 8},      {3, 1, 576, 512, 32}, {16, 1, 80, 64, 16},
+                         {5, 1, 37, 29, 8},    {8, 2, 48, 17, 32},   {128, 1, 40, 32, 16},
+                         {131, 1, 18, 16, 32}, {4, 4, 24, 24, 8}};
+  for (Heads heads : cases) {
+    heads.values_in_keys = true;
+    const bool large = std::int64_t{heads.heads} * heads.head_dim > 1500;  // slow in the reference
+    for (const CacheDType dtype : kCacheDTypes) {
+      if (large && dtype != CacheDType::kF32 && dtype != CacheDType::kQ8) continue;
+      heads.dtype = dtype;
+      AttentionParams params;
+      params.heads = heads.heads;
+      params.scale = 1.0F / std::sqrt(static_cast<float>(heads.head_dim));
+      params.window = dtype == CacheDType::kQ8 ? 40 : 0;
+      check_attention(backends_, heads, params);
+    }
+  }
+}
+
 // Scores so large that exp overflows without the running maximum.
 TEST_P(CpuAttention, LargeScores) {
   Heads heads;
@@ -190,7 +186,7 @@ TEST_P(CpuAttention, LargeScores) {
 TEST_P(CpuAttention, BlockSizeDoesNotMatter) {
   for (const CacheDType dtype : kCacheDTypes) {
     for (const std::int32_t window : {0, 50}) {
-      Heads heads{6, 1, 64, 64, 32, dtype};
+      Heads heads{6, 1, 64, 64, 32, dtype, window > 0};
       AttentionParams params;
       params.heads = heads.heads;
       params.scale = 0.125F;
@@ -212,179 +208,33 @@ TEST_P(CpuAttention, BlockSizeDoesNotMatter) {
   }
 }
 
-// A group whose blocks a window has left may have lost them.
-TEST_P(CpuAttention, BlocksBeforeTheWindowAreNotRead) {
+// A group whose blocks a window or chunk has left may have lost them.
+TEST_P(CpuAttention, BlocksBeforeTheOldestVisibleAreNotRead) {
   for (const std::int32_t block_size : {8, 16, 32}) {
-    Heads heads{4, 2, 32, 32, block_size, CacheDType::kF16};
-    const std::vector<Span> spans = {{1000, 3}};
-    test::PagedCache cache = make_cache(heads, lengths(spans));
-    fill(cache, spans);
-    std::vector<AttentionSequence> sequences = sequences_of(spans, cache);
-    AttentionParams params;
-    params.heads = heads.heads;
-    params.window = 45;
-    const auto q = test::random_values(3 * 128, 27);
-    const auto run = [&] {
-      ActivationBuffers out(3, 128, kFormF32);
-      backends_.cpu->attention(params, cache.layer(), sequences, {q.data(), 3, 128, 128},
-                               out.view());
-      return out.values();
-    };
-    const std::vector<float> want = run();
-    std::vector<std::int32_t> table(cache.table(0), cache.table(0) + 1002 / block_size + 1);
-    std::fill_n(table.begin(), (1000 - 44) / block_size, -1'000'000'000);
-    sequences[0].blocks = table.data();
-    test::expect_same_bits(run(), want);
-  }
-}
-
-// Keys and values as they are read back.
-std::vector<float> contents(const test::PagedCache& cache, const std::vector<Span>& spans) {
-  const LayerCache& layer = cache.layer();
-  std::vector<float> result;
-  for (std::size_t s = 0; s < spans.size(); ++s) {
-    for (std::int32_t p = 0; p < spans[s].first_position + spans[s].rows; ++p) {
-      const std::int64_t block = cache.table(s)[p / layer.block_size];
-      const std::int64_t slot = p % layer.block_size;
-      for (std::int32_t h = 0; h < layer.kv_heads; ++h) {
-        for (std::int32_t d = 0; d < layer.head_dim; ++d) {
-          result.push_back(reference::load_key(layer, block, h, slot, d));
-        }
-        for (std::int32_t d = 0; d < layer.value_dim; ++d) {
-          result.push_back(reference::load_value(layer, block, h, slot, d));
-        }
-      }
-    }
-  }
-  return result;
-}
-
-// One unit in the last place of numbers around 8, or a code of vectors that reach 4.
-double tolerance_of(CacheDType dtype) {
-  switch (dtype) {
-    case CacheDType::kF32:
-      return 2e-5;
-    case CacheDType::kF16:
-      return 1e-3;
-    case CacheDType::kBF16:
-      return 8e-3;
-    case CacheDType::kQ8:
-      return 5e-2;
-  }
-  return 0;
-}
-
-struct Written {
-  std::vector<float> q;
-  std::vector<float> values;
-  std::vector<std::byte> memory;
-};
-
-TEST_P(CpuAttention, CacheWriting) {
-  const Heads cases[] = {{4, 2, 16, 16, 8, CacheDType::kF32},  {3, 3, 20, 7, 16, CacheDType::kF32},
-                         {5, 1, 64, 80, 32, CacheDType::kF32}, {3, 3, 20, 7, 16, CacheDType::kF16},
-                         {5, 1, 64, 80, 32, CacheDType::kF16}, {3, 3, 20, 7, 8, CacheDType::kBF16},
-                         {3, 3, 20, 7, 16, CacheDType::kQ8},   {5, 1, 64, 80, 32, CacheDType::kQ8}};
-  for (const Heads& heads : cases) {
-    for (const std::int32_t rotary : {0, 2, 10, 16}) {
-      for (const bool interleaved : {false, true}) {
-        for (const bool norms : {false, true}) {
-          SCOPED_TRACE(fmt::format("{} head_dim {} rotary {} interleaved {} norms {}",
-                                   name(heads.dtype), heads.head_dim, rotary, interleaved, norms));
-          const auto table_rows = static_cast<std::int32_t>(row_count(kSpans));
-          std::vector<float> cosines(static_cast<std::size_t>(table_rows * rotary / 2));
-          std::vector<float> sines(cosines.size());
-          for (std::size_t i = 0; i < cosines.size(); ++i) {
-            cosines[i] = std::cos(0.37F * static_cast<float>(i));
-            sines[i] = std::sin(0.37F * static_cast<float>(i));
-          }
-          const RopeTable rope{cosines.data(), sines.data(), table_rows, rotary, interleaved};
-          const auto weight = test::random_values(heads.head_dim, 24);
-          CacheWriteParams params;
-          params.heads = heads.heads;
-          params.rope = rotary > 0 ? &rope : nullptr;
-          if (norms) {
-            params.query_norm = NormParams{NormParams::Kind::kRms, 1e-6F, weight.data(), nullptr};
-            params.key_norm =
-                NormParams{NormParams::Kind::kLayer, 1e-5F, weight.data(), weight.data()};
-          }
-          const std::int64_t rows = row_count(kSpans);
-          const std::int64_t q_cols = std::int64_t{heads.heads} * heads.head_dim;
-          const std::int64_t k_cols = std::int64_t{heads.kv_heads} * heads.head_dim;
-          const std::int64_t v_cols = std::int64_t{heads.kv_heads} * heads.value_dim;
-          // One wider matrix holds q, k and v, as a joint projection leaves them.
-          const std::int64_t stride = q_cols + k_cols + v_cols + 1;
-          const auto run = [&](Backend& backend) {
-            test::PagedCache cache = make_cache(heads, lengths(kSpans));
-            auto qkv = test::random_values(rows * stride, 25);
-            const auto sequences = sequences_of(kSpans, cache);
-            backend.write_cache(params, cache.layer(), sequences,
-                                {qkv.data(), rows, q_cols, stride},
-                                {qkv.data() + q_cols, rows, k_cols, stride},
-                                {qkv.data() + q_cols + k_cols, rows, v_cols, stride});
-            Written result{{}, contents(cache, kSpans), cache.memory()};
-            for (std::int64_t r = 0; r < rows; ++r) {
-              const auto begin = qkv.begin() + r * stride;
-              result.q.insert(result.q.end(), begin, begin + q_cols);
-            }
-            return result;
-          };
-          const Written want = run(*backends_.reference);
-          const Written got = run(*backends_.cpu);
-          ASSERT_NO_FATAL_FAILURE(test::expect_close(got.q, want.q, 2e-5));
-          ASSERT_NO_FATAL_FAILURE(
-              test::expect_close(got.values, want.values, tolerance_of(heads.dtype)));
-          const Written again = run(*backends_.threaded);
-          test::expect_same_bits(again.q, got.q);
-          EXPECT_TRUE(again.memory == got.memory);
-        }
-      }
-    }
-  }
-}
-
-// Extremes: numbers beyond a type's range saturate, tiny ones and zeros come back as such; kernels
-// and reference store the same bytes.
-TEST_P(CpuAttention, CacheConversions) {
-  const float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<std::vector<float>> vectors = {
-      {0.0F, -0.0F, 1e-8F, -3e-6F, 6.1e-5F, 1.0F, -1.00049F, 65504.0F, 65519.0F, -65520.0F, 1e9F,
-       -3e38F, 3.4028235e38F, 2.5F, -7.0F, 1.0F / 3.0F, 0.1F},
-      {infinity, -infinity, 1.0F, -2.0F, 0.5F, 100.0F, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1.0F},
-      std::vector<float>(17, 0.0F),
-      std::vector<float>(17, 1e-38F),
-      test::random_values(17, 28),
-      test::random_values(17, 29, 1e4F)};
-  for (const CacheDType dtype : kCacheDTypes) {
-    SCOPED_TRACE(name(dtype));
-    const Heads heads{1, 1, 17, 17, 16, dtype};
-    for (const auto& vector : vectors) {
-      const std::vector<Span> spans = {{0, 1}};
-      CacheWriteParams params;
-      params.heads = 1;
-      const auto write = [&](Backend& backend) {
+    for (const bool values_in_keys : {false, true}) {
+      for (const bool chunked : {false, true}) {
+        const Heads heads{4, 2, 32, 32, block_size, CacheDType::kF16, values_in_keys};
+        const std::vector<Span> spans = {{1000, 3}};
         test::PagedCache cache = make_cache(heads, lengths(spans));
-        std::vector<float> q(17);
-        std::vector<float> k = vector;
-        backend.write_cache(params, cache.layer(), sequences_of(spans, cache),
-                            {q.data(), 1, 17, 17}, {k.data(), 1, 17, 17},
-                            {vector.data(), 1, 17, 17});
-        return Written{{}, contents(cache, spans), cache.memory()};
-      };
-      const Written got = write(*backends_.cpu);
-      EXPECT_TRUE(got.memory == write(*backends_.reference).memory);
-      for (std::size_t i = 0; i < got.values.size(); ++i) {
-        const float want = vector[i % 17];
-        if (dtype == CacheDType::kF32) {
-          EXPECT_EQ(got.values[i], want);
-          continue;
-        }
-        EXPECT_TRUE(std::isfinite(got.values[i])) << want << " became " << got.values[i];
-        EXPECT_FALSE(std::signbit(got.values[i]) != std::signbit(want) && got.values[i] != 0)
-            << want << " became " << got.values[i];
-        if (dtype == CacheDType::kF16 && std::fabs(want) > 65504.0F) {
-          EXPECT_EQ(std::fabs(got.values[i]), 65504.0F);
-        }
+        fill(cache, spans);
+        std::vector<AttentionSequence> sequences = sequences_of(spans, cache);
+        AttentionParams params;
+        params.heads = heads.heads;
+        params.window = chunked ? 0 : 45;
+        params.chunk = chunked ? 239 : 0;
+        const std::int32_t oldest = chunked ? 956 : 1000 - 44;
+        const auto q = test::random_values(3 * 128, 27);
+        const auto run = [&] {
+          ActivationBuffers out(3, 128, kFormF32);
+          backends_.cpu->attention(params, cache.layer(), sequences, {q.data(), 3, 128, 128},
+                                   out.view());
+          return out.values();
+        };
+        const std::vector<float> want = run();
+        std::vector<std::int32_t> table(cache.table(0), cache.table(0) + 1002 / block_size + 1);
+        std::fill_n(table.begin(), oldest / block_size, -1'000'000'000);
+        sequences[0].blocks = table.data();
+        test::expect_same_bits(run(), want);
       }
     }
   }

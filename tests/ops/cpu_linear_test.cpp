@@ -7,12 +7,16 @@
 #include <gtest/gtest.h>
 
 #include "ops/backends.h"
+#include "ops/matrix.h"
 #include "quant/dequantize.h"
 
 namespace mistral::ops {
 namespace {
 
 using test::ActivationBuffers;
+using test::activations;
+using test::Matrix;
+using test::packed;
 
 class CpuLinear : public test::PerKernelSet {};
 
@@ -34,25 +38,6 @@ std::vector<std::int64_t> input_sizes(DType dtype) {
     default:
       return {256, 768};
   }
-}
-
-struct Matrix {
-  Matrix(DType dtype, std::int64_t out, std::int64_t in, std::uint32_t seed)
-      : data(test::random_weights(dtype, out, in, seed)), view{dtype, {{out, in}}, data} {}
-  std::vector<std::byte> data;
-  TensorView view;
-};
-
-std::unique_ptr<Weight> packed(Backend& backend, const TensorView& view) {
-  return backend.pack(view, DType::kCount, nullptr);
-}
-
-// Activations in the form that `weight` reads.
-ActivationBuffers activations(Backend& backend, const std::vector<float>& x, std::int64_t rows,
-                              const Weight& weight) {
-  ActivationBuffers buffers(rows, weight.in(), kFormF32 | weight.input_form());
-  backend.quantize({x.data(), rows, weight.in(), weight.in()}, buffers.view());
-  return buffers;
 }
 
 std::vector<float> product(Backend& backend, const Weight& weight, const Activations& in) {
@@ -222,13 +207,13 @@ TEST_P(CpuLinear, SourcesAreReencodedAndReleased) {
 
 TEST_P(CpuLinear, RefusesWhatItCannotCompute) {
   for (Backend* backend : {backends_.cpu.get(), backends_.reference.get()}) {
-    EXPECT_FALSE(backend->supports(DType::kIQ2_XS));
+    EXPECT_FALSE(backend->supports(DType::kU8));
     EXPECT_TRUE(backend->supports(DType::kQ4_K));
     const std::vector<std::byte> bytes(4096);
     const auto refused = [&](const TensorView& view) {
       EXPECT_THROW(static_cast<void>(packed(*backend, view)), Error);
     };
-    refused({DType::kIQ2_XS, {{1, 256}}, std::span(bytes).first(74)});
+    refused({DType::kU8, {{1, 256}}, std::span(bytes).first(256)});
     refused({DType::kF32, {{16}}, std::span(bytes).first(64)});
     refused({DType::kF32, {{1, 4, 4}}, std::span(bytes).first(64)});
   }
@@ -286,9 +271,7 @@ TEST_P(CpuLinear, BiasScaleAccumulateAndStrides) {
 
 TEST_P(CpuLinear, GatedProduct) {
   constexpr std::int64_t kRows = 7;
-  for (const Activation activation :
-       {Activation::kSilu, Activation::kGeluTanh, Activation::kGeluErf, Activation::kGeluQuick,
-        Activation::kRelu}) {
+  for (const Activation activation : test::kActivations) {
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kQ5_0, DType::kQ6_K}) {
       for (const std::int64_t out : {1, 37, 256}) {
         const Matrix gate(dtype, out, 256, 14);
@@ -318,6 +301,80 @@ TEST_P(CpuLinear, GatedProduct) {
         ActivationBuffers one = run(*backends_.cpu, in.view(4, 1), 1);
         const auto row = got.values().begin() + 4 * out;
         test::expect_same_bits(one.values(), {row, row + out});
+      }
+    }
+  }
+}
+
+// gpt-oss: (min(max(u, -7), 7) + 1) * g * sigmoid(1.702 g) with g = min(gate, 7).
+TEST_P(CpuLinear, ClampedSwiglu) {
+  const std::vector<float> x = {1.0F};
+  const std::vector<float> gates = {1.0F, 9.0F, -20.0F, 2.0F};
+  const std::vector<float> ups = {0.5F, 12.0F, 1.0F, -30.0F};
+  const std::vector<float> want = {1.5F * 0.84579575F, 56.0F * 0.99999330F, 0.0F,
+                                   -12.0F * 0.96782931F};
+  const auto bytes = [](const std::vector<float>& values) {
+    return TensorView{DType::kF32, {{4, 1}}, std::as_bytes(std::span(values))};
+  };
+  for (Backend* backend : {backends_.cpu.get(), backends_.reference.get()}) {
+    const auto gate = packed(*backend, bytes(gates));
+    const auto up = packed(*backend, bytes(ups));
+    ActivationBuffers in = activations(*backend, x, 1, *gate);
+    ActivationBuffers out(1, 4, kFormF32);
+    backend->gated_linear(in.view(), *gate, nullptr, *up, nullptr, Activation::kClampedSwiglu,
+                          out.view());
+    test::expect_close(out.values(), want, 1e-6);
+  }
+}
+
+TEST_P(CpuLinear, EveryHeadHasItsMatrix) {
+  constexpr DType kTypes[] = {DType::kF32, DType::kBF16, DType::kQ8_0, DType::kQ4_K, DType::kMXFP4};
+  for (const DType dtype : kTypes) {
+    for (const std::int64_t heads : {1, 3, 16}) {
+      for (const std::int64_t out : {1, 37, 128}) {
+        SCOPED_TRACE(fmt::format("{} {} heads {} outputs", name(dtype), heads, out));
+        const std::int64_t in = info(dtype).block_elements == 1 ? 129 : 256;
+        // Between heads are others' columns.
+        const HeadLinearParams steps{{}, in + 5, out + 3};
+        const std::int64_t in_stride = heads * steps.in_step + 2;
+        const std::int64_t out_stride = heads * steps.out_step + 1;
+        std::vector<Matrix> matrices;
+        for (std::int64_t h = 0; h < heads; ++h) {
+          matrices.emplace_back(dtype, out, in, static_cast<std::uint32_t>(h));
+        }
+        const auto run = [&](Backend& backend, std::vector<float>& x, std::int64_t rows) {
+          std::vector<std::unique_ptr<Weight>> owners;
+          std::vector<const Weight*> weights;
+          for (const Matrix& matrix : matrices) {
+            owners.push_back(packed(backend, matrix.view));
+            weights.push_back(owners.back().get());
+          }
+          HeadLinearParams params = steps;
+          params.weights = weights;
+          std::vector<float> y(static_cast<std::size_t>(rows * out_stride), -1.0F);
+          backend.head_linear(params, {x.data(), rows, heads * steps.in_step, in_stride},
+                              {y.data(), rows, heads * steps.out_step, out_stride});
+          return y;
+        };
+        constexpr std::int64_t kRows = 17;
+        std::vector<float> x = test::random_values(kRows * in_stride, 32, 0.1F);
+        const auto got = run(*backends_.cpu, x, kRows);
+        test::expect_same_bits(run(*backends_.threaded, x, kRows), got);
+        std::vector<float> row(x.begin() + 7 * in_stride, x.begin() + 8 * in_stride);
+        const auto begin = got.begin() + 7 * out_stride;
+        test::expect_same_bits(run(*backends_.cpu, row, 1), {begin, begin + out_stride});
+        // The reference multiplies what the kernels see.
+        const unsigned form = packed(*backends_.cpu, matrices[0].view)->input_form();
+        for (std::int64_t r = 0; r < kRows; ++r) {
+          for (std::int64_t h = 0; h < heads; ++h) {
+            ActivationBuffers seen(1, in, kFormF32 | form);
+            float* head = x.data() + r * in_stride + h * steps.in_step;
+            backends_.cpu->quantize({head, 1, in, in}, seen.view());
+            const std::vector<float> values = seen.seen(form);
+            std::copy(values.begin(), values.end(), head);
+          }
+        }
+        ASSERT_NO_FATAL_FAILURE(test::expect_close(got, run(*backends_.reference, x, kRows), 2e-5));
       }
     }
   }

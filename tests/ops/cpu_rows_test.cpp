@@ -73,9 +73,7 @@ TEST_P(CpuRows, Activations) {
   std::vector<float> x = {0.0F,   -0.0F,  1e-30F,  -1e-30F, 88.0F,
                           -88.0F, 104.0F, -104.0F, 1e4F,    -1e4F};
   for (int i = -400; i <= 400; ++i) x.push_back(static_cast<float>(i) * 0.05F);
-  for (const Activation activation :
-       {Activation::kSilu, Activation::kGeluTanh, Activation::kGeluErf, Activation::kGeluQuick,
-        Activation::kRelu}) {
+  for (const Activation activation : test::kActivations) {
     SCOPED_TRACE(static_cast<int>(activation));
     for (const std::int64_t cols : kLengths) {
       if (cols > static_cast<std::int64_t>(x.size())) continue;
@@ -89,6 +87,33 @@ TEST_P(CpuRows, Activations) {
       ActivationBuffers want = run(*backends_.reference);
       ASSERT_NO_FATAL_FAILURE(test::expect_close(got.values(), want.values(), 2e-6));
       run(*backends_.threaded).expect_same(got);
+    }
+  }
+}
+
+// Around the places where a formula changes, and where a difference to 1 would cancel.
+TEST_P(CpuRows, KnownActivations) {
+  struct Known {
+    Activation activation;
+    float x;
+    float y;
+  };
+  const Known cases[] = {
+      {Activation::kRelu2, -3.0F, 0.0F},         {Activation::kRelu2, 3.0F, 9.0F},
+      {Activation::kRelu6, -1.0F, 0.0F},         {Activation::kRelu6, 5.5F, 5.5F},
+      {Activation::kRelu6, 7.0F, 6.0F},          {Activation::kSigmoid, 0.0F, 0.5F},
+      {Activation::kSigmoid, 2.0F, 0.88079708F}, {Activation::kHardSigmoid, -3.5F, 0.0F},
+      {Activation::kHardSigmoid, 1.5F, 0.75F},   {Activation::kHardSigmoid, 4.0F, 1.0F},
+      {Activation::kHardSwish, -4.0F, 0.0F},     {Activation::kHardSwish, 1.5F, 1.125F},
+      {Activation::kHardSwish, 5.0F, 5.0F},      {Activation::kElu, 2.5F, 2.5F},
+      {Activation::kElu, -1.0F, -0.63212056F},   {Activation::kElu, -1e-5F, -9.99995e-6F},
+      {Activation::kLeakyRelu, 2.0F, 2.0F},      {Activation::kLeakyRelu, -2.0F, -0.02F}};
+  for (const Known& known : cases) {
+    SCOPED_TRACE(fmt::format("{} of {}", static_cast<int>(known.activation), known.x));
+    for (Backend* backend : {backends_.cpu.get(), backends_.reference.get()}) {
+      ActivationBuffers out(1, 1, kFormF32);
+      backend->activate(known.activation, {&known.x, 1, 1, 1}, out.view());
+      EXPECT_NEAR(out.values()[0], known.y, 3e-7F * std::fabs(known.y));
     }
   }
 }

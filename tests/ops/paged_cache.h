@@ -17,7 +17,7 @@ class PagedCache {
   // One block table for each of `lengths` tokens.
   PagedCache(ops::CacheDType dtype, std::int32_t block_size, std::int32_t kv_heads,
              std::int32_t head_dim, std::int32_t value_dim,
-             const std::vector<std::int32_t>& lengths) {
+             const std::vector<std::int32_t>& lengths, bool values_in_keys = false) {
     std::vector<std::int32_t> ids;
     for (const std::int32_t length : lengths) {
       tables_.emplace_back(static_cast<std::size_t>((length + block_size - 1) / block_size));
@@ -34,6 +34,7 @@ class PagedCache {
     layer_.kv_heads = kv_heads;
     layer_.head_dim = head_dim;
     layer_.value_dim = value_dim;
+    layer_.values_in_keys = values_in_keys;
     layer_.block_stride = layer_.block_bytes() + 64;  // blocks need not be neighbours
     memory_.assign(ids.size() * static_cast<std::size_t>(layer_.block_stride), std::byte{0xFF});
     layer_.base = memory_.data();

@@ -1,10 +1,8 @@
 #include "models/text/family.h"
 
 #include <cmath>
-#include <limits>
 
 #include "core/error.h"
-#include "quant/dequantize.h"
 
 namespace mistral::models {
 namespace {
@@ -16,12 +14,47 @@ constexpr std::int64_t kMaxContext = std::int64_t{1} << 28;
 
 template <typename Source>
 std::int64_t checked(const Source& source, std::string_view key, std::int64_t value,
-                     std::int64_t most) {
-  if (value < 1 || value > most) {
-    throw source.problem(key, fmt::format("{} is outside 1 to {}", value, most));
+                     std::int64_t least, std::int64_t most) {
+  if (value < least || value > most) {
+    throw source.problem(key, fmt::format("{} is outside {} to {}", value, least, most));
   }
   return value;
 }
+
+template <typename Source>
+std::int64_t checked_integer(const Source& source, std::string_view key,
+                             std::optional<std::int64_t> fallback, std::int64_t least,
+                             std::int64_t most) {
+  const std::optional<std::int64_t> value = source.integer(key);
+  if (!value && fallback) return *fallback;
+  return checked(source, key, value ? *value : source.require_integer(key), least, most);
+}
+
+template <typename Source>
+double checked_positive(const Source& source, std::string_view key,
+                        std::optional<double> fallback) {
+  const std::optional<double> value = source.number(key);
+  if (!value && fallback) return *fallback;
+  const double result = value ? *value : source.require_number(key);
+  if (!(result > 0) || !std::isfinite(result)) {
+    throw source.problem(key, fmt::format("{} is not above 0", result));
+  }
+  return result;
+}
+
+template <typename Source>
+std::int32_t checked_rotary(const Source& source, std::string_view key, double value,
+                            std::int32_t head_dim) {
+  if (!(value >= 2) || value > head_dim) {
+    throw source.problem(key,
+                         fmt::format("makes {} of a head's {} dimensions rotate", value, head_dim));
+  }
+  return static_cast<std::int32_t>(value);
+}
+
+// Twice as many as in any model.
+constexpr std::int64_t kMaxExperts = 1024;
+constexpr std::int64_t kMaxWindow = std::int64_t{1} << 30;
 
 template <typename Source>
 void finish(const Source& source, std::string_view kv_key, nn::DecoderSpec& spec,
@@ -36,25 +69,6 @@ void finish(const Source& source, std::string_view kv_key, nn::DecoderSpec& spec
   }
   spec.layers.assign(static_cast<std::size_t>(layers), nn::LayerSpec{});
   spec.attention_scale = 1.0 / std::sqrt(static_cast<double>(spec.head_dim));
-}
-
-template <typename Source>
-void check_rope(const Source& source, const nn::RopeSpec& rope) {
-  if (rope.rotary_dim < 2 || rope.rotary_dim % 2 != 0) {
-    throw make_error(ErrorKind::kInvalidFile, "{}: {} rotary dimensions; expected an even number",
-                     source.file(), rope.rotary_dim);
-  }
-  if (!(rope.base > 1) || !(rope.factor > 0) || !std::isfinite(rope.base) ||
-      !std::isfinite(rope.factor)) {
-    throw make_error(ErrorKind::kInvalidFile,
-                     "{}: rope base {} and factor {} must be finite, base above 1, factor above 0",
-                     source.file(), rope.base, rope.factor);
-  }
-  if (rope.scaling != nn::RopeScaling::kNone && rope.scaling != nn::RopeScaling::kLinear &&
-      !(rope.original_positions >= 1)) {
-    throw make_error(ErrorKind::kInvalidFile,
-                     "{}: rope scaling needs the original number of positions", source.file());
-  }
 }
 
 }  // namespace
@@ -87,6 +101,7 @@ nn::TensorNames gguf_names() {
   names.query = layer + "attn_q";
   names.key = layer + "attn_k";
   names.value = layer + "attn_v";
+  names.qkv = layer + "attn_qkv";
   names.output = layer + "attn_output";
   names.ffn_norm = layer + "ffn_norm";
   names.gate = layer + "ffn_gate";
@@ -95,51 +110,43 @@ nn::TensorNames gguf_names() {
   return names;
 }
 
-nn::DecoderSpec common_spec(const Config& config) {
-  const auto size = [&](std::string_view key, std::int64_t most) {
-    return checked(config, key, config.require_integer(key), most);
-  };
+nn::DecoderSpec common_spec(const Config& config, std::int32_t default_head_dim) {
   nn::DecoderSpec spec;
   spec.names = hugging_face_names();
-  spec.vocab_size = size("vocab_size", kMaxSize);
-  spec.hidden_size = size("hidden_size", kMaxSize);
-  spec.intermediate_size = size("intermediate_size", kMaxSize);
-  spec.heads = static_cast<std::int32_t>(size("num_attention_heads", kMaxSize));
-  spec.kv_heads = static_cast<std::int32_t>(
-      checked(config, "num_key_value_heads",
-              config.integer("num_key_value_heads").value_or(spec.heads), kMaxSize));
+  spec.vocab_size = size_of(config, "vocab_size");
+  spec.hidden_size = size_of(config, "hidden_size");
+  spec.intermediate_size = size_of(config, "intermediate_size");
+  spec.heads = static_cast<std::int32_t>(size_of(config, "num_attention_heads"));
+  spec.kv_heads = static_cast<std::int32_t>(size_of(config, "num_key_value_heads", spec.heads));
+  const std::int64_t head_dim =
+      default_head_dim > 0 ? default_head_dim : spec.hidden_size / spec.heads;
   spec.head_dim = static_cast<std::int32_t>(
-      checked(config, "head_dim",
-              config.integer("head_dim").value_or(spec.hidden_size / spec.heads), kMaxSize));
+      checked(config, "head_dim", config.integer("head_dim").value_or(head_dim), 1, kMaxSize));
   spec.value_dim = spec.head_dim;
-  spec.context_length = static_cast<std::int32_t>(size("max_position_embeddings", kMaxContext));
+  spec.context_length = static_cast<std::int32_t>(
+      integer_in(config, "max_position_embeddings", std::nullopt, 1, kMaxContext));
   spec.norm_epsilon = config.number("rms_norm_eps").value_or(1e-6);
-  const std::int64_t layers = size("num_hidden_layers", kMaxLayers);
-  finish(config, "num_key_value_heads", spec, layers);
+  finish(config, "num_key_value_heads", spec,
+         integer_in(config, "num_hidden_layers", std::nullopt, 1, kMaxLayers));
   return spec;
 }
 
 nn::DecoderSpec common_spec(const GgufParameters& gguf) {
-  const auto size = [&](std::string_view key, std::int64_t most) {
-    return checked(gguf, key, gguf.require_integer(key), most);
-  };
   nn::DecoderSpec spec;
   spec.names = gguf_names();
-  spec.hidden_size = size("embedding_length", kMaxSize);
-  spec.intermediate_size = size("feed_forward_length", kMaxSize);
-  spec.heads = static_cast<std::int32_t>(size("attention.head_count", kMaxSize));
-  spec.kv_heads = static_cast<std::int32_t>(
-      checked(gguf, "attention.head_count_kv",
-              gguf.integer("attention.head_count_kv").value_or(spec.heads), kMaxSize));
+  spec.hidden_size = size_of(gguf, "embedding_length");
+  spec.intermediate_size = size_of(gguf, "feed_forward_length");
+  spec.heads = static_cast<std::int32_t>(size_of(gguf, "attention.head_count"));
+  spec.kv_heads = static_cast<std::int32_t>(size_of(gguf, "attention.head_count_kv", spec.heads));
   const auto head_size = [&](std::string_view key) {
     return static_cast<std::int32_t>(
-        checked(gguf, key, gguf.integer(key).value_or(spec.hidden_size / spec.heads), kMaxSize));
+        checked(gguf, key, gguf.integer(key).value_or(spec.hidden_size / spec.heads), 1, kMaxSize));
   };
   spec.head_dim = head_size("attention.key_length");
   spec.value_dim = head_size("attention.value_length");
-  spec.context_length = static_cast<std::int32_t>(
-      checked(gguf, "context_length", gguf.integer("context_length").value_or(4096), kMaxContext));
-  const std::int64_t layers = size("block_count", kMaxLayers);
+  spec.context_length =
+      static_cast<std::int32_t>(integer_in(gguf, "context_length", 4096, 1, kMaxContext));
+  const std::int64_t layers = integer_in(gguf, "block_count", std::nullopt, 1, kMaxLayers);
   if (const auto epsilon = gguf.number("attention.layer_norm_rms_epsilon")) {
     spec.norm_epsilon = *epsilon;
   } else {
@@ -153,116 +160,117 @@ nn::DecoderSpec common_spec(const GgufParameters& gguf) {
   return spec;
 }
 
-nn::RopeSpec rope_from_config(const Config& config, std::int32_t rotary_dim) {
-  nn::RopeSpec rope;
-  rope.rotary_dim = rotary_dim;
-  rope.base = config.number("rope_theta").value_or(10000.0);
-  const double positions = static_cast<double>(config.require_integer("max_position_embeddings"));
-  if (const auto scaling = config.object("rope_scaling")) {
-    const std::string type =
-        scaling->string("rope_type").value_or(scaling->string("type").value_or("default"));
-    if (type != "default") rope.factor = scaling->number("factor").value_or(1.0);
-    if (type == "linear") {
-      rope.scaling = nn::RopeScaling::kLinear;
-    } else if (type == "dynamic") {
-      rope.scaling = nn::RopeScaling::kDynamic;
-      rope.original_positions = positions;
-    } else if (type == "llama3") {
-      rope.scaling = nn::RopeScaling::kLlama3;
-      rope.factor = scaling->require_number("factor");
-      rope.low_freq_factor = scaling->require_number("low_freq_factor");
-      rope.high_freq_factor = scaling->require_number("high_freq_factor");
-      rope.original_positions = scaling->require_number("original_max_position_embeddings");
-    } else if (type == "yarn") {
-      rope.scaling = nn::RopeScaling::kYarn;
-      rope.original_positions = positions;
-      if (const auto original = scaling->number("original_max_position_embeddings")) {
-        rope.original_positions = *original;
-        rope.factor = positions / *original;
-      }
-      rope.beta_fast = scaling->number("beta_fast").value_or(32.0);
-      rope.beta_slow = scaling->number("beta_slow").value_or(1.0);
-      const auto mscale = scaling->number("mscale");
-      const auto mscale_all = scaling->number("mscale_all_dim");
-      if (const auto given = scaling->number("attention_factor")) {
-        rope.attention_factor = *given;
-      } else if (mscale && mscale_all && *mscale != 0 && *mscale_all != 0) {
-        rope.attention_factor = nn::yarn_attention_factor(rope.factor, *mscale) /
-                                nn::yarn_attention_factor(rope.factor, *mscale_all);
-      } else {
-        rope.attention_factor = nn::yarn_attention_factor(rope.factor);
-      }
-    } else if (type != "default") {
-      throw scaling->problem("rope_scaling",
-                             fmt::format("type '{}' is not known; expected default, "
-                                         "linear, dynamic, yarn or llama3",
-                                         type));
-    }
-  }
-  check_rope(config, rope);
-  return rope;
+std::int64_t integer_in(const Config& config, std::string_view key,
+                        std::optional<std::int64_t> fallback, std::int64_t least,
+                        std::int64_t most) {
+  return checked_integer(config, key, fallback, least, most);
+}
+std::int64_t integer_in(const GgufParameters& gguf, std::string_view key,
+                        std::optional<std::int64_t> fallback, std::int64_t least,
+                        std::int64_t most) {
+  return checked_integer(gguf, key, fallback, least, most);
+}
+double positive(const Config& config, std::string_view key, std::optional<double> fallback) {
+  return checked_positive(config, key, fallback);
+}
+double positive(const GgufParameters& gguf, std::string_view key, std::optional<double> fallback) {
+  return checked_positive(gguf, key, fallback);
 }
 
-nn::RopeSpec rope_from_gguf(const GgufParameters& gguf, std::int32_t rotary_dim) {
-  nn::RopeSpec rope;
-  rope.rotary_dim = rotary_dim;
-  rope.base = gguf.number("rope.freq_base").value_or(10000.0);
-  const std::string type = gguf.string("rope.scaling.type").value_or("none");
-  if (type == "linear") {
-    rope.scaling = nn::RopeScaling::kLinear;
-    rope.factor = gguf.number("rope.scaling.factor").value_or(1.0);
-  } else if (type == "yarn") {
-    rope.scaling = nn::RopeScaling::kYarn;
-    rope.factor = gguf.number("rope.scaling.factor").value_or(1.0);
-    rope.original_positions =
-        static_cast<double>(gguf.integer("rope.scaling.original_context_length")
-                                .value_or(gguf.integer("context_length").value_or(0)));
-    rope.beta_fast = gguf.number("rope.scaling.yarn_beta_fast").value_or(32.0);
-    rope.beta_slow = gguf.number("rope.scaling.yarn_beta_slow").value_or(1.0);
-    rope.attention_factor = nn::yarn_attention_factor(rope.factor) *
-                            gguf.number("rope.scaling.attn_factor").value_or(1.0);
-  } else if (type != "none") {
-    throw gguf.problem("rope.scaling.type",
-                       fmt::format("'{}' is not known; expected none, linear or yarn", type));
-  }
-  if (const formats::TensorInfo* factors = gguf.tensors().find("rope_freqs.weight")) {
-    const std::int64_t half = rotary_dim / 2;
-    if (factors->view.shape.dims != std::vector<std::int64_t>{half} ||
-        factors->view.dtype != DType::kF32) {
-      throw make_error(ErrorKind::kInvalidFile,
-                       "{}: tensor 'rope_freqs.weight' has shape {} and type {}, expected [{}] F32",
-                       gguf.file(), to_string(factors->view.shape), name(factors->view.dtype),
-                       half);
-    }
-    rope.frequency_divisors.resize(static_cast<std::size_t>(half));
-    quant::dequantize_row(DType::kF32, factors->view.data.data(), rope.frequency_divisors.data(),
-                          half);
-    for (const float divisor : rope.frequency_divisors) {
-      if (!(divisor > 0.0F) || !std::isfinite(divisor)) {
-        throw make_error(ErrorKind::kInvalidFile,
-                         "{}: tensor 'rope_freqs.weight' holds {}, expected positive numbers",
-                         gguf.file(), divisor);
-      }
-    }
-  }
-  check_rope(gguf, rope);
-  return rope;
+std::int32_t rotary_dim(const Config& config, std::string_view key, double fallback,
+                        std::int32_t head_dim) {
+  const double share = config.number(key).value_or(fallback);
+  return checked_rotary(config, key, std::floor(share * head_dim), head_dim);
+}
+std::int32_t rotary_dim(const GgufParameters& gguf, std::int32_t head_dim) {
+  constexpr std::string_view kKey = "rope.dimension_count";
+  return checked_rotary(gguf, kKey, static_cast<double>(gguf.integer(kKey).value_or(head_dim)),
+                        head_dim);
+}
+
+nn::DecoderSpec::Tied tied_from_config(const Config& config, bool fallback) {
+  return config.boolean("tie_word_embeddings").value_or(fallback) ? nn::DecoderSpec::Tied::kYes
+                                                                  : nn::DecoderSpec::Tied::kNo;
+}
+
+std::int32_t window_of(const Config& config, std::string_view key) {
+  return static_cast<std::int32_t>(checked_integer(config, key, 0, 1, kMaxWindow));
+}
+std::int32_t window_of(const GgufParameters& gguf, std::string_view key) {
+  return static_cast<std::int32_t>(checked_integer(gguf, key, 0, 0, kMaxWindow));
+}
+
+void set_window(nn::DecoderSpec& spec, std::int32_t window) {
+  for (nn::LayerSpec& layer : spec.layers) layer.window = window;
+}
+
+nn::MoeSpec moe_from_gguf(const GgufParameters& gguf, std::int64_t fallback_size) {
+  nn::MoeSpec moe;
+  moe.experts =
+      static_cast<std::int32_t>(integer_in(gguf, "expert_count", std::nullopt, 1, kMaxExperts));
+  moe.routing.used = static_cast<std::int32_t>(
+      integer_in(gguf, "expert_used_count", std::nullopt, 1, moe.experts));
+  moe.routing.normalize = true;
+  moe.intermediate_size = size_of(gguf, "expert_feed_forward_length", fallback_size);
+  const std::string layer = "blk.{}.";
+  moe.names.router = layer + "ffn_gate_inp";
+  moe.names.stacked_gate = layer + "ffn_gate_exps";
+  moe.names.stacked_up = layer + "ffn_up_exps";
+  moe.names.stacked_down = layer + "ffn_down_exps";
+  moe.names.gate = layer + "ffn_gate.{}";  // older files
+  moe.names.up = layer + "ffn_up.{}";
+  moe.names.down = layer + "ffn_down.{}";
+  moe.names.shared_gate = layer + "ffn_gate_shexp";
+  moe.names.shared_up = layer + "ffn_up_shexp";
+  moe.names.shared_down = layer + "ffn_down_shexp";
+  return moe;
+}
+
+nn::MoeSpec moe_from_config(const Config& config, std::string_view count_key,
+                            std::string_view used_key) {
+  nn::MoeSpec moe;
+  moe.experts =
+      static_cast<std::int32_t>(integer_in(config, count_key, std::nullopt, 1, kMaxExperts));
+  moe.routing.used =
+      static_cast<std::int32_t>(integer_in(config, used_key, std::nullopt, 1, moe.experts));
+  return moe;
 }
 
 ops::Activation activation_from_config(const Config& config, std::string_view key,
                                        std::string_view fallback) {
+  using ops::Activation;
+  struct Entry {
+    std::string_view name;
+    Activation activation;
+  };
+  static constexpr Entry kActivations[] = {
+      {"silu", Activation::kSilu},
+      {"swish", Activation::kSilu},
+      {"swiglu", Activation::kSilu},  // silu of the gate times up: what a gated MLP computes
+      {"gelu", Activation::kGeluErf},
+      {"gelu_new", Activation::kGeluTanh},
+      {"gelu_fast", Activation::kGeluTanh},
+      {"gelu_pytorch_tanh", Activation::kGeluTanh},
+      {"quick_gelu", Activation::kGeluQuick},
+      {"relu", Activation::kRelu},
+      {"relu2", Activation::kRelu2},
+      {"relu6", Activation::kRelu6},
+      {"sigmoid", Activation::kSigmoid},
+      {"hardsigmoid", Activation::kHardSigmoid},
+      {"hardswish", Activation::kHardSwish},
+      {"elu", Activation::kElu},
+      {"leakyrelu", Activation::kLeakyRelu},
+      {"leaky_relu", Activation::kLeakyRelu},
+  };
   const std::string name = config.string(key).value_or(std::string(fallback));
-  if (name == "silu" || name == "swish") return ops::Activation::kSilu;
-  if (name == "gelu") return ops::Activation::kGeluErf;
-  if (name == "gelu_pytorch_tanh" || name == "gelu_new" || name == "gelu_fast") {
-    return ops::Activation::kGeluTanh;
+  std::string known;
+  for (const Entry& entry : kActivations) {
+    if (entry.name == name) return entry.activation;
+    known += known.empty() ? "" : ", ";
+    known += entry.name;
   }
-  if (name == "quick_gelu") return ops::Activation::kGeluQuick;
-  if (name == "relu") return ops::Activation::kRelu;
-  throw config.problem(key,
-                       fmt::format("activation '{}' is not known; expected silu, swish, gelu, "
-                                   "gelu_new, gelu_fast, gelu_pytorch_tanh, quick_gelu or relu",
-                                   name));
+  throw config.problem(
+      key, fmt::format("activation '{}' is not known; expected one of {}", name, known));
 }
 
 std::vector<bool> sliding_layers(const Config& config, std::size_t layers, std::int64_t pattern) {
@@ -285,6 +293,33 @@ std::vector<bool> sliding_layers(const Config& config, std::size_t layers, std::
     }
   }
   return result;
+}
+
+void set_unrotated_layers(const Config& config, std::int64_t interval, nn::DecoderSpec& spec) {
+  constexpr std::string_view kKey = "no_rope_layers";
+  const std::vector<std::int64_t> rotates = config.integers(kKey);
+  if (!rotates.empty() && rotates.size() != spec.layers.size()) {
+    throw config.problem(
+        kKey, fmt::format("has {} entries for {} layers", rotates.size(), spec.layers.size()));
+  }
+  interval = integer_in(config, "no_rope_layer_interval", interval, 1, kMaxLayers);
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    const bool rotated =
+        rotates.empty() ? (static_cast<std::int64_t>(i) + 1) % interval != 0 : rotates[i] != 0;
+    if (!rotated) spec.layers[i].rope = -1;
+  }
+}
+
+void set_qwen_windows(const Config& config, nn::DecoderSpec& spec) {
+  const std::int32_t window = window_of(config, "sliding_window");
+  if (!config.boolean("use_sliding_window").value_or(false) || window == 0) return;
+  const std::int64_t first = config.integer("max_window_layers").value_or(28);
+  std::vector<bool> sliding;
+  if (config.has("layer_types")) sliding = sliding_layers(config, spec.layers.size(), 0);
+  for (std::size_t i = 0; i < spec.layers.size(); ++i) {
+    const bool slides = sliding.empty() ? static_cast<std::int64_t>(i) >= first : sliding[i];
+    if (slides) spec.layers[i].window = window;
+  }
 }
 
 }  // namespace mistral::models

@@ -2,7 +2,6 @@
 // both blocks and on q and k; embeddings scaled by sqrt(hidden).
 #include <cmath>
 
-#include "core/error.h"
 #include "models/text/family.h"
 
 namespace mistral::models {
@@ -10,28 +9,21 @@ namespace {
 
 constexpr std::string_view kHfArchitectures[] = {"Gemma3ForCausalLM"};
 constexpr std::string_view kGgufArchitectures[] = {"gemma3"};
-constexpr std::int64_t kPattern = 6;  // every sixth layer is global
+constexpr std::int64_t kPattern = 6;    // every sixth layer is global
+constexpr std::int32_t kHeadDim = 256;  // where the config does not say
 constexpr std::int32_t kGlobalRope = 0;
 constexpr std::int32_t kLocalRope = 1;
 
-void finish(nn::DecoderSpec& spec, const std::vector<bool>& sliding, std::int64_t window) {
+void finish(nn::DecoderSpec& spec, const std::vector<bool>& sliding, std::int32_t window) {
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
-    spec.layers[i].window = sliding[i] ? static_cast<std::int32_t>(window) : 0;
+    spec.layers[i].window = sliding[i] ? window : 0;
     spec.layers[i].rope = sliding[i] ? kLocalRope : kGlobalRope;
   }
   spec.embedding_scale = std::sqrt(static_cast<double>(spec.hidden_size));
 }
 
-template <typename Source>
-std::int64_t checked_window(const Source& source, std::string_view key, std::int64_t window) {
-  if (window < 1 || window > (std::int64_t{1} << 30)) {
-    throw source.problem(key, fmt::format("{} is not a window", window));
-  }
-  return window;
-}
-
 nn::DecoderSpec from_config(const Config& config) {
-  nn::DecoderSpec spec = common_spec(config);
+  nn::DecoderSpec spec = common_spec(config, kHeadDim);
   nn::TensorNames& names = spec.names;
   const std::string layer = "model.layers.{}.";
   names.query_norm = layer + "self_attn.q_norm";
@@ -40,18 +32,11 @@ nn::DecoderSpec from_config(const Config& config) {
   names.ffn_norm = layer + "pre_feedforward_layernorm";
   names.post_ffn_norm = layer + "post_feedforward_layernorm";
   spec.norm_weight_offset = 1.0F;
-  const bool bias = config.boolean("attention_bias").value_or(false);
-  spec.qkv_bias = bias ? nn::DecoderSpec::Bias::kYes : nn::DecoderSpec::Bias::kNo;
+  spec.qkv_bias = bias_if(config.boolean("attention_bias").value_or(false));
   spec.output_bias = spec.qkv_bias;
   spec.activation = activation_from_config(config, "hidden_activation", "gelu_pytorch_tanh");
-  spec.tied_head = config.boolean("tie_word_embeddings").value_or(true)
-                       ? nn::DecoderSpec::Tied::kYes
-                       : nn::DecoderSpec::Tied::kNo;
-  const double scalar = config.number("query_pre_attn_scalar").value_or(spec.head_dim);
-  if (!(scalar > 0)) {
-    throw config.problem("query_pre_attn_scalar", fmt::format("{} is not positive", scalar));
-  }
-  spec.attention_scale = 1.0 / std::sqrt(scalar);
+  spec.tied_head = tied_from_config(config, true);
+  spec.attention_scale = 1.0 / std::sqrt(positive(config, "query_pre_attn_scalar", kHeadDim));
   spec.attention_softcap = config.number("attn_logit_softcapping").value_or(0.0);
   spec.logit_softcap = config.number("final_logit_softcapping").value_or(0.0);
 
@@ -65,8 +50,8 @@ nn::DecoderSpec from_config(const Config& config) {
   }
   spec.ropes = {global, local};
   const std::int64_t pattern = config.integer("sliding_window_pattern").value_or(kPattern);
-  const std::int64_t window =
-      checked_window(config, "sliding_window", config.integer("sliding_window").value_or(4096));
+  const std::int32_t window =
+      config.has("sliding_window") ? window_of(config, "sliding_window") : 4096;
   finish(spec, sliding_layers(config, spec.layers.size(), pattern), window);
   return spec;
 }
@@ -94,8 +79,8 @@ nn::DecoderSpec from_gguf(const GgufParameters& gguf) {
   nn::RopeSpec global = rope_from_gguf(gguf, spec.head_dim);
   if (!gguf.number("rope.freq_base")) global.base = 1e6;
   spec.ropes = {global, local};
-  const std::int64_t window = checked_window(gguf, "attention.sliding_window",
-                                             gguf.require_integer("attention.sliding_window"));
+  (void)gguf.require_integer("attention.sliding_window");
+  const std::int32_t window = window_of(gguf, "attention.sliding_window");
   std::vector<bool> sliding;
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
     sliding.push_back((static_cast<std::int64_t>(i) + 1) % kPattern != 0);
@@ -106,6 +91,7 @@ nn::DecoderSpec from_gguf(const GgufParameters& gguf) {
 
 }  // namespace
 
+extern const TextFamily kGemma3;
 const TextFamily kGemma3 = {"gemma3", kHfArchitectures, kGgufArchitectures, from_config, from_gguf};
 
 }  // namespace mistral::models

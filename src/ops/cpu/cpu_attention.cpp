@@ -1,6 +1,7 @@
 // The attention ops of the CPU backend: filling the cache, and splitting attention into tiles and
 // partitions.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "ops/cpu/cpu_backend.h"
@@ -46,6 +47,7 @@ std::int64_t work_of(const AttentionParams& params, const LayerCache& cache,
   for (const AttentionSequence& s : sequences) {
     std::int64_t keys = std::int64_t{s.first_position} + s.row_count;
     if (params.window > 0) keys = std::min<std::int64_t>(keys, params.window);
+    if (params.chunk > 0) keys = std::min<std::int64_t>(keys, params.chunk);
     pairs += keys * s.row_count;
   }
   return pairs * params.heads * (std::int64_t{cache.head_dim} + cache.value_dim);
@@ -61,19 +63,26 @@ void CpuBackend::write_cache(const CacheWriteParams& params, const LayerCache& c
     for (std::int64_t row = begin; row < end; ++row) {
       const AttentionSequence& sequence = sequence_of(sequences, row);
       const std::int64_t position = sequence.first_position + (row - sequence.first_row);
-      const auto prepare = [&](const std::optional<NormParams>& norm, float* head) {
-        if (norm) kernels_.norm(*norm, head, head_dim, head);
+      const auto prepare = [&](std::optional<NormParams> norm, std::int64_t h, float* head) {
+        if (norm && norm->weight != nullptr) norm->weight += h * params.norm_weight_step;
+        if (norm && norm->bias != nullptr) norm->bias += h * params.norm_weight_step;
+        if (norm && !params.norm_after_rope) kernels_.norm(*norm, head, head_dim, head);
         if (params.rope != nullptr) kernels_.rope(*params.rope, row, head);
+        if (norm && params.norm_after_rope) kernels_.norm(*norm, head, head_dim, head);
       };
       for (std::int64_t h = 0; h < params.heads; ++h) {
-        prepare(params.query_norm, q.row(row) + h * head_dim);
+        prepare(params.query_norm, h, q.row(row) + h * head_dim);
+      }
+      if (params.query_scales != nullptr) {
+        kernels_.scale(params.query_scales[row], params.heads * head_dim, q.row(row));
       }
       const std::int64_t block = sequence.blocks[position / cache.block_size];
       const std::int64_t slot = position % cache.block_size;
       for (std::int64_t h = 0; h < cache.kv_heads; ++h) {
         float* key = k.row(row) + h * head_dim;
-        prepare(params.key_norm, key);
+        prepare(params.key_norm, h, key);
         kernels_.write_key(cache, block, h, slot, key);
+        if (cache.values_in_keys) continue;
         kernels_.write_value(cache, block, h, slot, v.row(row) + h * cache.value_dim);
       }
     }
@@ -92,6 +101,9 @@ void CpuBackend::plan_tiles(const AttentionParams& params, const LayerCache& cac
     tile /= 2;
   }
   const auto rows_per_tile = static_cast<std::int32_t>(std::max<std::int64_t>(1, tile / group));
+  // A group larger than a tile is cut into equal parts.
+  const auto parts = static_cast<std::int32_t>((group + tile - 1) / tile);
+  const std::int32_t heads_per_tile = (group + parts - 1) / parts;
   tiles_.clear();
   std::int64_t results = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
@@ -99,14 +111,17 @@ void CpuBackend::plan_tiles(const AttentionParams& params, const LayerCache& cac
     for (std::int32_t row = 0; row < sequence.row_count; row += rows_per_tile) {
       const std::int32_t rows = std::min(rows_per_tile, sequence.row_count - row);
       const std::int32_t first = sequence.first_position + row;
-      const std::int32_t oldest = params.window > 0 ? std::max(0, first - params.window + 1) : 0;
+      const std::int32_t oldest = oldest_visible(first, params.window, params.chunk);
       const std::int32_t first_partition = oldest / kAttentionPartition;
       const std::int32_t partitions =
           (first + rows - 1) / kAttentionPartition - first_partition + 1;
-      for (std::int32_t head = 0; head < cache.kv_heads; ++head) {
-        tiles_.push_back(
-            {static_cast<std::int32_t>(s), head, row, rows, first_partition, partitions, results});
+      for (std::int32_t head = 0; head < params.heads;) {
+        const std::int32_t kv_head = head / group;
+        const std::int32_t heads = std::min(heads_per_tile, (kv_head + 1) * group - head);
+        tiles_.push_back({static_cast<std::int32_t>(s), kv_head, head, heads, row, rows,
+                          first_partition, partitions, results});
         results += partitions;
+        head += heads;
       }
     }
   }
@@ -119,15 +134,16 @@ AttentionTask CpuBackend::make_task(const AttentionParams& params, const LayerCa
   task.cache = &cache;
   task.blocks = sequence.blocks;
   task.kv_head = tile.kv_head;
-  task.group = params.heads / cache.kv_heads;
+  task.group = tile.heads;
   task.first_position = sequence.first_position + tile.first_row;
   task.rows = tile.rows;
   task.range_begin = partition * kAttentionPartition;
   task.window = params.window;
+  task.chunk = params.chunk;
   task.scale = params.scale;
   task.softcap = params.softcap;
   task.q = q.row(sequence.first_row + tile.first_row) +
-           static_cast<std::int64_t>(tile.kv_head) * task.group * cache.head_dim;
+           static_cast<std::int64_t>(tile.first_head) * cache.head_dim;
   task.q_stride = q.stride;
   return task;
 }
@@ -137,9 +153,8 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
                            Activations out) {
   plan_tiles(params, cache, sequences);
   if (tiles_.empty()) return;
-  const std::int64_t group = params.heads / cache.kv_heads;
   std::int64_t queries = 0;
-  for (const AttentionTile& tile : tiles_) queries = std::max(queries, tile.rows * group);
+  for (const AttentionTile& tile : tiles_) queries = std::max(queries, tile.queries());
   const std::int64_t stride = attention_value_stride(cache.value_dim);
   // One partial result: values, maxima and sums of a tile.
   const std::int64_t result_size = aligned(queries * (stride + 2));
@@ -151,7 +166,7 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
   };
   // Joins results in order of position and stores the quotient.
   const auto join = [&](const AttentionTask& into, const float* later) {
-    for (std::int64_t i = 0; i < into.rows * group; ++i) {
+    for (std::int64_t i = 0; i < std::int64_t{into.rows} * into.group; ++i) {
       kernels_.merge(cache.value_dim, later[queries * stride + i],
                      later[queries * (stride + 1) + i], later + i * stride, into.maxima + i,
                      into.sums + i, into.values + i * stride);
@@ -160,12 +175,14 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
   const auto store = [&](const AttentionTile& tile, const AttentionTask& task) {
     const std::int64_t row =
         sequences[static_cast<std::size_t>(tile.sequence)].first_row + tile.first_row;
-    for (std::int64_t i = 0; i < task.rows * group; ++i) {
+    for (std::int64_t i = 0; i < tile.queries(); ++i) {
       float* values = task.values + i * stride;
-      kernels_.scale(1.0F / task.sums[i], cache.value_dim, values);
-      std::memcpy(out.values + (row + i / group) * out.cols +
-                      (tile.kv_head * group + i % group) * cache.value_dim,
-                  values, sizeof(float) * static_cast<std::size_t>(cache.value_dim));
+      const std::int64_t head = tile.first_head + i % tile.heads;
+      float sum = task.sums[i];
+      if (params.sinks != nullptr) sum += std::exp(params.sinks[head] - task.maxima[i]);
+      kernels_.scale(1.0F / sum, cache.value_dim, values);
+      std::memcpy(out.values + (row + i / tile.heads) * out.cols + head * cache.value_dim, values,
+                  sizeof(float) * static_cast<std::size_t>(cache.value_dim));
     }
   };
   const std::int64_t worker_floats =
@@ -229,8 +246,7 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
         kernels_.attend(task);
       }
     });
-    const std::int64_t grain =
-        grain_of(tile_count, result_count * group * tiles_[0].rows * cache.value_dim);
+    const std::int64_t grain = grain_of(tile_count, result_count * queries * cache.value_dim);
     pool_.run(tile_count, grain, [&](std::int64_t begin, std::int64_t end, int) {
       for (std::int64_t i = begin; i < end; ++i) {
         const AttentionTile& tile = tiles_[static_cast<std::size_t>(i)];
@@ -240,11 +256,7 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
       }
     });
   }
-  if ((out.forms & ~static_cast<unsigned>(kFormF32)) != 0) {
-    over_rows(rows_of(sequences), [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t i = begin; i < end; ++i) quantize_row(out, i);
-    });
-  }
+  quantize_rows(out);
 }
 
 }  // namespace mistral::ops::cpu

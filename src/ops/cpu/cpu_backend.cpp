@@ -9,15 +9,7 @@
 namespace mistral::ops::cpu {
 namespace {
 
-// Rows of a product that a worker computes before it goes on to the next columns: few enough that
-// their inputs for a chunk stay in the second-level cache, many enough to decode weights rarely.
-constexpr std::int64_t kRowBlock = 512;
-
 static_assert(kUnitRows == kUnitColumns, "a unit of weights is a unit of outputs");
-
-const PackedWeight& packed(const Weight& weight) {
-  return static_cast<const PackedWeight&>(weight);  // every weight of this backend is one
-}
 
 }  // namespace
 
@@ -70,6 +62,13 @@ void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {
   }
 }
 
+void CpuBackend::quantize_rows(const Activations& out) {
+  if ((out.forms & ~static_cast<unsigned>(kFormF32)) == 0) return;
+  over_rows(out.rows, [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t i = begin; i < end; ++i) quantize_row(out, i);
+  });
+}
+
 void CpuBackend::embed(const Weight& table, std::span<const TokenId> ids, float scale, Rows out) {
   over_rows(out.rows, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t i = begin; i < end; ++i) {
@@ -111,95 +110,6 @@ void CpuBackend::quantize(ConstRows in, Activations out) {
       quantize_row(out, i);
     }
   });
-}
-
-void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Activations& in,
-                         std::int64_t first_row, std::int64_t rows, float* out,
-                         Worker& worker) const {
-  MatmulTask task;
-  task.dtype = weight.dtype();
-  task.unit = weight.unit(unit);
-  task.in = weight.in();
-  task.input = &in;
-  task.first_row = first_row;
-  task.rows = rows;
-  task.out = out;
-  task.scratch = worker.matmul_scratch.data();
-  if (weight.input_form() == kFormBF16) {
-    kernels_.bf16_matmul(task);
-  } else {
-    kernels_.matmul(task);
-  }
-}
-
-void CpuBackend::linear(const Activations& in, std::span<const LinearOutput> outputs) {
-  std::int64_t total = 0;
-  for (const LinearOutput& output : outputs) total += packed(*output.weight).units();
-  pool_.run(total, 1, [&](std::int64_t begin, std::int64_t end, int index) {
-    Worker& worker = workers_[static_cast<std::size_t>(index)];
-    auto* products = reinterpret_cast<float*>(worker.products.data());
-    for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
-      const std::int64_t rows = std::min(kRowBlock, in.rows - row);
-      std::int64_t base = 0;
-      for (const LinearOutput& output : outputs) {
-        const std::int64_t count = packed(*output.weight).units();
-        const std::int64_t first = std::max(begin - base, std::int64_t{0});
-        const std::int64_t last = std::min(end - base, count);
-        base += count;
-        for (std::int64_t unit = first; unit < last; ++unit) {
-          const PackedWeight& weight = packed(*output.weight);
-          product(weight, unit, in, row, rows, products, worker);
-          const std::int64_t column = unit * kUnitColumns;
-          const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, weight.out() - column);
-          for (std::int64_t r = 0; r < rows; ++r) {
-            float* source = products + r * kUnitColumns;
-            if (output.bias != nullptr) kernels_.add(output.bias + column, columns, source);
-            if (output.scale != 1.0F) kernels_.scale(output.scale, columns, source);
-            float* out = output.out.row(row + r) + column;
-            if (output.accumulate) {
-              kernels_.add(source, columns, out);
-            } else {
-              std::memcpy(out, source, sizeof(float) * static_cast<std::size_t>(columns));
-            }
-          }
-        }
-      }
-    }
-  });
-}
-
-void CpuBackend::gated_linear(const Activations& in, const Weight& gate, const float* gate_bias,
-                              const Weight& up, const float* up_bias, Activation activation,
-                              Activations out) {
-  const std::int64_t total = packed(gate).units();
-  pool_.run(total, 1, [&](std::int64_t begin, std::int64_t end, int index) {
-    Worker& worker = workers_[static_cast<std::size_t>(index)];
-    auto* gates = reinterpret_cast<float*>(worker.products.data());
-    float* ups = gates + kRowBlock * kUnitColumns;
-    const PackedWeight& gate_weight = packed(gate);
-    const PackedWeight& up_weight = packed(up);
-    for (std::int64_t row = 0; row < in.rows; row += kRowBlock) {
-      const std::int64_t rows = std::min(kRowBlock, in.rows - row);
-      for (std::int64_t unit = begin; unit < end; ++unit) {
-        product(gate_weight, unit, in, row, rows, gates, worker);
-        product(up_weight, unit, in, row, rows, ups, worker);
-        const std::int64_t column = unit * kUnitColumns;
-        const std::int64_t columns = std::min<std::int64_t>(kUnitColumns, gate.out() - column);
-        for (std::int64_t r = 0; r < rows; ++r) {
-          float* g = gates + r * kUnitColumns;
-          float* u = ups + r * kUnitColumns;
-          if (gate_bias != nullptr) kernels_.add(gate_bias + column, columns, g);
-          if (up_bias != nullptr) kernels_.add(up_bias + column, columns, u);
-          kernels_.gate(activation, g, u, columns, out.values + (row + r) * out.cols + column);
-        }
-      }
-    }
-  });
-  if ((out.forms & ~static_cast<unsigned>(kFormF32)) != 0) {
-    over_rows(out.rows, [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t i = begin; i < end; ++i) quantize_row(out, i);
-    });
-  }
 }
 
 void CpuBackend::activate(Activation activation, ConstRows in, Activations out) {

@@ -29,19 +29,28 @@ struct MatmulTask {
 };
 inline constexpr std::size_t kMatmulScratch = 96U << 10U;
 
+// The first position that a query sees (AttentionParams: window, chunk).
+[[nodiscard]] constexpr std::int32_t oldest_visible(std::int32_t position, std::int32_t window,
+                                                    std::int32_t chunk) {
+  const std::int32_t in_window = window > 0 ? position - window + 1 : 0;
+  const std::int32_t in_chunk = chunk > 0 ? position / chunk * chunk : 0;
+  return in_window > in_chunk ? in_window : in_chunk;
+}
+
 // A tile of queries of one key-value head against one partition of the sequence's cache.
 struct AttentionTask {
   const LayerCache* cache = nullptr;
   const std::int32_t* blocks = nullptr;
   std::int32_t kv_head = 0;
-  std::int32_t group = 1;           // query heads per key-value head
+  std::int32_t group = 1;           // query heads of a row
   std::int32_t first_position = 0;  // of row 0 of the tile
   std::int32_t rows = 0;
   std::int32_t range_begin = 0;  // of the partition of the cache to look at
   std::int32_t window = 0;
+  std::int32_t chunk = 0;
   float scale = 1.0F;
   float softcap = 0.0F;
-  const float* q = nullptr;   // row 0, first head of the group
+  const float* q = nullptr;   // row 0, first head of the tile
   std::int64_t q_stride = 0;  // floats to the next row; heads are head_dim apart
   // Result per query (rows * group of them, group fastest): weighted sum of values not yet divided,
   // largest score and sum of weights. A query that sees nothing of the range has sum 0.
@@ -50,7 +59,7 @@ struct AttentionTask {
   float* sums = nullptr;     // [queries]
   float* scratch = nullptr;  // attention_scratch() floats, aligned to 64 bytes
 };
-inline constexpr int kAttentionQueries = 128;  // rows * group of a task at most (or one row)
+inline constexpr int kAttentionQueries = 128;  // rows * group of a task at most
 // Positions of a partition. Fixed, so that the order of every sum depends on the position alone.
 inline constexpr std::int32_t kAttentionPartition = 256;
 // Keys of a panel and dims of a slice of values, at most: two vectors.
@@ -86,7 +95,7 @@ struct KernelTable {
   void (*quantize)(const float* in, std::int64_t n, std::int64_t block, std::int8_t* codes,
                    float* scales, std::int32_t* sums16, std::int32_t* sums32);
   void (*activate)(Activation activation, const float* in, std::int64_t n, float* out);
-  // out = activation(gate) * up
+  // out = activation(gate) * up, or what the activation says about `up`
   void (*gate)(Activation activation, const float* gate, const float* up, std::int64_t n,
                float* out);
   void (*softcap)(float cap, std::int64_t n, float* inout);

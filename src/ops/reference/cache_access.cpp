@@ -64,6 +64,7 @@ void store_key(const LayerCache& cache, std::int64_t block, std::int64_t head, s
 
 void store_value(const LayerCache& cache, std::int64_t block, std::int64_t head, std::int64_t slot,
                  const float* value) {
+  if (cache.values_in_keys) return;
   store(cache.dtype, cache.values(block, head), slot * cache.value_dim, 1, cache.value_dim, value,
         scaled(cache) ? cache.value_scales(block, head) + slot : nullptr);
 }
@@ -76,6 +77,7 @@ float load_key(const LayerCache& cache, std::int64_t block, std::int64_t head, s
 
 float load_value(const LayerCache& cache, std::int64_t block, std::int64_t head, std::int64_t slot,
                  std::int64_t d) {
+  if (cache.values_in_keys) return load_key(cache, block, head, slot, d);
   return load(cache.dtype, cache.values(block, head), slot * cache.value_dim + d,
               scaled(cache) ? cache.value_scales(block, head) + slot : nullptr);
 }

@@ -5,7 +5,8 @@
 
 namespace mistral::ops::reference {
 
-// Store the vector of one token and head; values that the type cannot hold saturate.
+// Store the vector of one token and head; values that the type cannot hold saturate. Values that
+// stand in keys are not stored.
 void store_key(const LayerCache& cache, std::int64_t block, std::int64_t head, std::int64_t slot,
                const float* key);
 void store_value(const LayerCache& cache, std::int64_t block, std::int64_t head, std::int64_t slot,

@@ -21,8 +21,31 @@ double activation(Activation kind, double x) {
       return x / (1.0 + std::exp(-1.702 * x));
     case Activation::kRelu:
       return std::max(x, 0.0);
+    case Activation::kRelu2:
+      return std::max(x, 0.0) * std::max(x, 0.0);
+    case Activation::kRelu6:
+      return std::clamp(x, 0.0, 6.0);
+    case Activation::kSigmoid:
+      return 1.0 / (1.0 + std::exp(-x));
+    case Activation::kHardSigmoid:
+      return std::clamp(x / 6.0 + 0.5, 0.0, 1.0);
+    case Activation::kHardSwish:
+      return x * std::clamp(x / 6.0 + 0.5, 0.0, 1.0);
+    case Activation::kElu:
+      return x > 0.0 ? x : std::expm1(x);
+    case Activation::kLeakyRelu:
+      return x > 0.0 ? x : 0.01 * x;
+    case Activation::kClampedSwiglu: {
+      const double clamped = std::min(x, 7.0);
+      return clamped / (1.0 + std::exp(-1.702 * clamped));
+    }
   }
   return x;
+}
+
+double gated(Activation kind, double gate, double up) {
+  if (kind == Activation::kClampedSwiglu) up = std::clamp(up, -7.0, 7.0) + 1.0;
+  return activation(kind, gate) * up;
 }
 
 void norm(const NormParams& params, const float* in, std::int64_t n, float* out) {
@@ -59,8 +82,9 @@ void rotate(const RopeTable& table, std::int64_t row, float* head) {
   for (std::int64_t i = 0; i < half; ++i) {
     const double c = table.cos[row * half + i];
     const double s = table.sin[row * half + i];
-    float& first = head[table.interleaved ? 2 * i : i];
-    float& second = head[table.interleaved ? 2 * i + 1 : i + half];
+    float* pair = head + table.first_dim;
+    float& first = pair[table.interleaved ? 2 * i : i];
+    float& second = pair[table.interleaved ? 2 * i + 1 : i + half];
     const double x = first;
     const double y = second;
     first = static_cast<float>(x * c - y * s);

@@ -9,6 +9,8 @@
 namespace mistral::ops::reference {
 
 [[nodiscard]] double activation(Activation kind, double x);
+// activation(gate) * up, where the kind does not do more to `up`.
+[[nodiscard]] double gated(Activation kind, double gate, double up);
 
 // Normalises `n` values; `in` and `out` may be the same.
 void norm(const NormParams& params, const float* in, std::int64_t n, float* out);
@@ -16,7 +18,7 @@ void norm(const NormParams& params, const float* in, std::int64_t n, float* out)
 // exp(x - max) / sum in place. Entries of minus infinity become 0; at least one must be finite.
 void softmax(std::span<double> x);
 
-// Rotates the leading dims of one head of row `row` of the table.
+// Rotates those dims of one head that the table says, by its row `row`.
 void rotate(const RopeTable& table, std::int64_t row, float* head);
 
 // Symmetric int8 codes with a scale (largest magnitude / 127) for every `block` values, and the

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "ops/reference/functions.h"
+#include "ops/routing.h"
 #include "quant/dequantize.h"
 #include "quant/quantize.h"
 
@@ -64,12 +65,12 @@ void check_source(const TensorView& source, DType storage) {
 
 // sum(x * w) of every input row with every weight row: f(row, column, product).
 template <typename Function>
-void multiply(const Activations& in, const Weight& weight, Function f) {
+void multiply(ConstRows in, const Weight& weight, Function f) {
   std::vector<float> w(static_cast<std::size_t>(weight.in()));
   for (std::int64_t column = 0; column < weight.out(); ++column) {
     weight.dequantize_row(column, w.data());
     for (std::int64_t row = 0; row < in.rows; ++row) {
-      const float* x = in.values + row * in.cols;
+      const float* x = in.row(row);
       double sum = 0.0;
       for (std::int64_t k = 0; k < weight.in(); ++k) {
         sum += static_cast<double>(x[k]) * w[static_cast<std::size_t>(k)];
@@ -145,13 +146,14 @@ void ReferenceBackend::quantize(ConstRows in, Activations out) {
 
 void ReferenceBackend::linear(const Activations& in, std::span<const LinearOutput> outputs) {
   for (const LinearOutput& output : outputs) {
-    multiply(in, *output.weight, [&](std::int64_t row, std::int64_t column, double product) {
-      if (output.bias != nullptr) product += output.bias[column];
-      product *= output.scale;
-      float& y = output.out.row(row)[column];
-      if (output.accumulate) product += y;
-      y = static_cast<float>(product);
-    });
+    multiply(in.as_rows(), *output.weight,
+             [&](std::int64_t row, std::int64_t column, double product) {
+               if (output.bias != nullptr) product += output.bias[column];
+               product *= output.scale;
+               float& y = output.out.row(row)[column];
+               if (output.accumulate) product += y;
+               y = static_cast<float>(product);
+             });
   }
 }
 
@@ -162,14 +164,15 @@ void ReferenceBackend::gated_linear(const Activations& in, const Weight& gate,
   const auto place = [&](std::int64_t row, std::int64_t column) {
     return static_cast<std::size_t>(row * gate.out() + column);
   };
-  multiply(in, gate, [&](std::int64_t row, std::int64_t column, double product) {
+  multiply(in.as_rows(), gate, [&](std::int64_t row, std::int64_t column, double product) {
     if (gate_bias != nullptr) product += gate_bias[column];
-    gates[place(row, column)] = reference::activation(activation, product);
+    gates[place(row, column)] = product;
   });
   std::vector<float> values(gates.size());
-  multiply(in, up, [&](std::int64_t row, std::int64_t column, double product) {
+  multiply(in.as_rows(), up, [&](std::int64_t row, std::int64_t column, double product) {
     if (up_bias != nullptr) product += up_bias[column];
-    values[place(row, column)] = static_cast<float>(gates[place(row, column)] * product);
+    values[place(row, column)] =
+        static_cast<float>(gated(activation, gates[place(row, column)], product));
   });
   for (std::int64_t row = 0; row < in.rows; ++row) store(out, row, values.data() + place(row, 0));
 }
@@ -191,6 +194,65 @@ void ReferenceBackend::softcap(float cap, Rows rows) {
       float& x = rows.row(i)[j];
       x = static_cast<float>(cap * std::tanh(static_cast<double>(x) / cap));
     }
+  }
+}
+
+void ReferenceBackend::route(const RoutingParams& params, ConstRows logits,
+                             const ExpertChoice& choice) {
+  RoutingScratch scratch;
+  for (std::int64_t row = 0; row < logits.rows; ++row) {
+    route_row(params, {logits.row(row), static_cast<std::size_t>(logits.cols)}, choice.row(row),
+              scratch);
+  }
+}
+
+void ReferenceBackend::moe(const MoeParams& params, const Activations& in,
+                           const ExpertChoice& choice, Rows out) {
+  std::vector<float> x(static_cast<std::size_t>(in.cols));
+  const ConstRows input(x.data(), 1, in.cols, in.cols);
+  std::vector<float> inner;
+  std::vector<double> sums(static_cast<std::size_t>(out.cols));
+  for (std::int64_t row = 0; row < in.rows; ++row) {
+    std::copy_n(out.row(row), out.cols, sums.begin());
+    for (std::int32_t i = 0; i < choice.used; ++i) {
+      const ExpertWeights& expert =
+          params.experts[static_cast<std::size_t>(choice.row(row).experts[i])];
+      const double weight = choice.row(row).weights[i];
+      for (std::size_t k = 0; k < x.size(); ++k) {
+        const double value = in.as_rows().row(row)[k];
+        x[k] = static_cast<float>(params.scale_input ? weight * value : value);
+      }
+      std::vector<double> gates;
+      multiply(input, *expert.gate, [&](std::int64_t, std::int64_t column, double product) {
+        gates.push_back(product + (expert.gate_bias != nullptr ? expert.gate_bias[column] : 0.0));
+      });
+      inner.clear();
+      multiply(input, *expert.up, [&](std::int64_t, std::int64_t column, double product) {
+        if (expert.up_bias != nullptr) product += expert.up_bias[column];
+        const double gate = gates[static_cast<std::size_t>(column)];
+        inner.push_back(static_cast<float>(gated(params.activation, gate, product)));
+      });
+      const auto width = static_cast<std::int64_t>(inner.size());
+      multiply({inner.data(), 1, width, width}, *expert.down,
+               [&](std::int64_t, std::int64_t column, double product) {
+                 if (expert.down_bias != nullptr) product += expert.down_bias[column];
+                 sums[static_cast<std::size_t>(column)] +=
+                     params.scale_input ? product : weight * product;
+               });
+    }
+    std::transform(sums.begin(), sums.end(), out.row(row),
+                   [](double sum) { return static_cast<float>(sum); });
+  }
+}
+
+void ReferenceBackend::head_linear(const HeadLinearParams& params, ConstRows in, Rows out) {
+  for (std::size_t h = 0; h < params.weights.size(); ++h) {
+    const auto head = static_cast<std::int64_t>(h);
+    const Weight& weight = *params.weights[h];
+    multiply({in.data + head * params.in_step, in.rows, weight.in(), in.stride}, weight,
+             [&](std::int64_t row, std::int64_t column, double product) {
+               out.row(row)[head * params.out_step + column] = static_cast<float>(product);
+             });
   }
 }
 

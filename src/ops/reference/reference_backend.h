@@ -33,6 +33,10 @@ class ReferenceBackend final : public Backend {
                  std::span<const AttentionSequence> sequences, ConstRows q,
                  Activations out) override;
   void softcap(float cap, Rows rows) override;
+  void route(const RoutingParams& params, ConstRows logits, const ExpertChoice& choice) override;
+  void moe(const MoeParams& params, const Activations& in, const ExpertChoice& choice,
+           Rows out) override;
+  void head_linear(const HeadLinearParams& params, ConstRows in, Rows out) override;
 
  private:
   ThreadPool& pool_;

@@ -113,7 +113,8 @@ class TileAttention {
       : t_(task),
         cache_(*task.cache),
         queries_(task.rows * task.group),
-        direct_(queries_ <= kTile && cache_.block_size >= kLanes && cache_.value_dim % kLanes == 0),
+        direct_(queries_ <= kTile && cache_.block_size >= kLanes),
+        direct_values_(direct_ && !cache_.values_in_keys && cache_.value_dim % kLanes == 0),
         visible_(visible(0, queries_)),
         stride_(attention_value_stride(cache_.value_dim)) {
     float* next = task.scratch;
@@ -143,7 +144,7 @@ class TileAttention {
       const Span seen = visible(first, tile_size(first));
       for (int q = first; q < first + tile_size(first); ++q) soften(q, seen);
     }
-    if (direct_) {
+    if (direct_values_) {
       sum_in_place();
     } else {
       sum_slices();
@@ -156,9 +157,10 @@ class TileAttention {
   }
   // What at least one of the queries sees.
   [[nodiscard]] Span visible(int first, int count) const {
-    const std::int32_t from = t_.first_position + first / t_.group - t_.range_begin;
+    const std::int32_t oldest =
+        oldest_visible(t_.first_position + first / t_.group, t_.window, t_.chunk);
+    const std::int32_t begin = oldest - t_.range_begin;
     const std::int32_t to = t_.first_position + (first + count - 1) / t_.group - t_.range_begin;
-    const std::int32_t begin = t_.window > 0 ? from - t_.window + 1 : -t_.range_begin;
     return {begin > 0 ? begin : 0, to < kAttentionPartition ? to + 1 : kAttentionPartition};
   }
   // `token` counted from the partition's start.
@@ -210,7 +212,9 @@ class TileAttention {
       panel.keys[0] = keys_of(has_left ? token : token + kLanes);
       panel.keys[1] = keys_of(has_right ? token + kLanes : token);
       const int later = token + kPanel;
-      panel.next[0] = later < visible_.end ? keys_of(later) : values_of(visible_.begin);
+      panel.next[0] = later < visible_.end    ? keys_of(later)
+                      : cache_.values_in_keys ? keys_of(visible_.begin)
+                                              : values_of(visible_.begin);
       panel.next[1] = panel.next[0] + 64;
       with_count(queries_, [&]<int N>() {
         score<T, N, true>(packed_, panel, cache_.head_dim, scores_ + token);
@@ -335,9 +339,32 @@ class TileAttention {
     }
   }
 
+  // The same where values are the first dims of keys: those of a token stand apart.
+  void unpack_transposed(int token, int end, int d, int width) {
+    const std::int64_t stride = cache_.block_size * element_bytes(T);
+    float* out = slice_;
+    while (token < end) {
+      const int in_block = cache_.block_size - slot_of(token);
+      int count = end - token < in_block ? end - token : in_block;
+      if (count > kLanes) count = kLanes;
+      const std::byte* keys = keys_of(token) + d * stride;
+      for (int i = 0; i < width; ++i, keys += stride) {
+        float lanes[kLanes];
+        Simd::store(lanes, load_elements_n<T>(keys, count));
+        for (int t = 0; t < count; ++t) out[t * kPanel + i] = lanes[t];
+      }
+      for (int i = width; i < kPanel; ++i) {
+        for (int t = 0; t < count; ++t) out[t * kPanel + i] = 0.0F;
+      }
+      token += count;
+      out += count * kPanel;
+    }
+  }
+
   // Dims d to d + kPanel of the values of [token, end) as f32, in rows of kPanel.
   void unpack_values(int token, int end, int d) {
     const int width = cache_.value_dim - d < kPanel ? cache_.value_dim - d : kPanel;
+    if (cache_.values_in_keys) return unpack_transposed(token, end, d, width);
     const int left = width < kLanes ? width : kLanes;
     const std::int64_t stride = cache_.value_dim * element_bytes(T);
     float* out = slice_;
@@ -355,7 +382,8 @@ class TileAttention {
   const AttentionTask& t_;
   const LayerCache& cache_;
   const int queries_;
-  const bool direct_;  // whether keys and values are read as they are
+  const bool direct_;  // whether keys are read as they are
+  const bool direct_values_;
   const Span visible_;
   const std::int64_t stride_;
   float* scores_ = nullptr;        // [queries][kAttentionPartition]

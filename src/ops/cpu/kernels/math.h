@@ -5,6 +5,16 @@
 namespace mistral::ops::cpu {
 namespace {
 
+// (e^r - 1 - r) / r^2 for |r| <= ln 2 / 2: the polynomial of Cephes' expf.
+inline Simd::F exp_tail(Simd::F r) {
+  Simd::F p = Simd::set1(1.9875691500e-4F);
+  p = Simd::fma(p, r, Simd::set1(1.3981999507e-3F));
+  p = Simd::fma(p, r, Simd::set1(8.3334519073e-3F));
+  p = Simd::fma(p, r, Simd::set1(4.1665795894e-2F));
+  p = Simd::fma(p, r, Simd::set1(1.6666665459e-1F));
+  return Simd::fma(p, r, Simd::set1(5.0000001201e-1F));
+}
+
 // e^x to about 1 unit in the last place; 0 below -87.3 (and for -inf), clamped above 88.
 inline Simd::F exp(Simd::F x) {
   const Simd::F lowest = Simd::set1(-87.3F);
@@ -13,15 +23,15 @@ inline Simd::F exp(Simd::F x) {
   // r = x - n ln 2 in two parts, |r| <= ln 2 / 2.
   Simd::F r = Simd::fnma(n, Simd::set1(0.693359375F), clamped);
   r = Simd::fnma(n, Simd::set1(-2.12194440e-4F), r);
-  // Polynomial of Cephes' expf.
-  Simd::F p = Simd::set1(1.9875691500e-4F);
-  p = Simd::fma(p, r, Simd::set1(1.3981999507e-3F));
-  p = Simd::fma(p, r, Simd::set1(8.3334519073e-3F));
-  p = Simd::fma(p, r, Simd::set1(4.1665795894e-2F));
-  p = Simd::fma(p, r, Simd::set1(1.6666665459e-1F));
-  p = Simd::fma(p, r, Simd::set1(5.0000001201e-1F));
-  p = Simd::fma(Simd::mul(r, r), p, Simd::add(r, Simd::set1(1.0F)));
+  const Simd::F p = Simd::fma(Simd::mul(r, r), exp_tail(r), Simd::add(r, Simd::set1(1.0F)));
   return Simd::select_less(x, lowest, Simd::zero(), Simd::scale2(p, n));
+}
+
+// e^x - 1, without the cancellation near zero.
+inline Simd::F expm1(Simd::F x) {
+  const Simd::F big = Simd::sub(exp(x), Simd::set1(1.0F));
+  const Simd::F small = Simd::fma(Simd::mul(x, x), exp_tail(x), x);
+  return Simd::select_less(Simd::abs(x), Simd::set1(0.3F), small, big);
 }
 
 // tanh x = 1 - 2 / (e^2x + 1); near zero, where that cancels, its Taylor polynomial.
@@ -58,6 +68,14 @@ inline Simd::F erf(Simd::F x) {
   return Simd::select_less(x, Simd::zero(), Simd::sub(Simd::zero(), y), y);
 }
 
+inline Simd::F clamp(Simd::F x, float lowest, float highest) {
+  return Simd::max(Simd::min(x, Simd::set1(highest)), Simd::set1(lowest));
+}
+
+inline Simd::F hard_sigmoid(Simd::F x) {
+  return clamp(Simd::fma(x, Simd::set1(1.0F / 6.0F), Simd::set1(0.5F)), 0.0F, 1.0F);
+}
+
 template <Activation A>
 inline Simd::F activation(Simd::F x) {
   if constexpr (A == Activation::kSilu) {
@@ -73,8 +91,35 @@ inline Simd::F activation(Simd::F x) {
     return Simd::fma(half, erf(Simd::mul(x, Simd::set1(0.70710678118654752F))), half);
   } else if constexpr (A == Activation::kGeluQuick) {
     return Simd::mul(x, sigmoid(Simd::mul(x, Simd::set1(1.702F))));
+  } else if constexpr (A == Activation::kClampedSwiglu) {
+    return activation<Activation::kGeluQuick>(Simd::min(x, Simd::set1(7.0F)));
+  } else if constexpr (A == Activation::kSigmoid) {
+    return sigmoid(x);
+  } else if constexpr (A == Activation::kHardSigmoid) {
+    return hard_sigmoid(x);
+  } else if constexpr (A == Activation::kHardSwish) {
+    return Simd::mul(x, hard_sigmoid(x));
+  } else if constexpr (A == Activation::kElu) {
+    return Simd::select_less(x, Simd::zero(), expm1(x), x);
+  } else if constexpr (A == Activation::kLeakyRelu) {
+    return Simd::select_less(x, Simd::zero(), Simd::mul(x, Simd::set1(0.01F)), x);
+  } else if constexpr (A == Activation::kRelu2) {
+    const Simd::F positive = Simd::max(x, Simd::zero());
+    return Simd::mul(positive, positive);
+  } else if constexpr (A == Activation::kRelu6) {
+    return clamp(x, 0.0F, 6.0F);
   } else {
     return Simd::max(x, Simd::zero());
+  }
+}
+
+// What the activation of a gate is multiplied by.
+template <Activation A>
+inline Simd::F gated_factor(Simd::F up) {
+  if constexpr (A == Activation::kClampedSwiglu) {
+    return Simd::add(clamp(up, -7.0F, 7.0F), Simd::set1(1.0F));
+  } else {
+    return up;
   }
 }
 
@@ -110,6 +155,22 @@ inline void with_activation(Activation a, Function f) {
       return f.template operator()<Activation::kGeluQuick>();
     case Activation::kRelu:
       return f.template operator()<Activation::kRelu>();
+    case Activation::kRelu2:
+      return f.template operator()<Activation::kRelu2>();
+    case Activation::kRelu6:
+      return f.template operator()<Activation::kRelu6>();
+    case Activation::kSigmoid:
+      return f.template operator()<Activation::kSigmoid>();
+    case Activation::kHardSigmoid:
+      return f.template operator()<Activation::kHardSigmoid>();
+    case Activation::kHardSwish:
+      return f.template operator()<Activation::kHardSwish>();
+    case Activation::kElu:
+      return f.template operator()<Activation::kElu>();
+    case Activation::kLeakyRelu:
+      return f.template operator()<Activation::kLeakyRelu>();
+    case Activation::kClampedSwiglu:
+      return f.template operator()<Activation::kClampedSwiglu>();
   }
 }
 

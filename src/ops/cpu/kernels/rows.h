@@ -100,7 +100,7 @@ void gate(Activation a, const float* gate, const float* up, std::int64_t n, floa
   with_activation(a, [&]<Activation A>() {
     for_vectors(n, [&](std::int64_t i, int lanes) {
       const Simd::F g = activation<A>(load_n(gate + i, lanes));
-      store_n(out + i, Simd::mul(g, load_n(up + i, lanes)), lanes);
+      store_n(out + i, Simd::mul(g, gated_factor<A>(load_n(up + i, lanes))), lanes);
     });
   });
 }
@@ -117,6 +117,7 @@ void rope(const RopeTable& table, std::int64_t row, float* head) {
   const int half = table.rotary_dim / 2;
   const float* c = table.cos + row * half;
   const float* s = table.sin + row * half;
+  head += table.first_dim;
   if (table.interleaved) {
     for (int i = 0; i < half; ++i) {
       const float x = head[2 * i];

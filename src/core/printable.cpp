@@ -1,4 +1,4 @@
-#include "formats/printable.h"
+#include "core/printable.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-namespace mistral::formats {
+namespace mistral {
 namespace {
 
 constexpr std::size_t kMaxBytes = 96;
@@ -47,4 +47,4 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-}  // namespace mistral::formats
+}  // namespace mistral

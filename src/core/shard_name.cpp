@@ -1,10 +1,10 @@
-#include "formats/shard_name.h"
+#include "core/shard_name.h"
 
 #include <charconv>
 
 #include <fmt/format.h>
 
-namespace mistral::formats {
+namespace mistral {
 namespace {
 
 constexpr std::size_t kDigits = 5;
@@ -37,4 +37,4 @@ std::optional<ShardName> parse_shard_name(std::string_view file_name) {
                    std::string(file_name.substr(dot)), *number, *count};
 }
 
-}  // namespace mistral::formats
+}  // namespace mistral

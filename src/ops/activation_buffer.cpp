@@ -1,0 +1,59 @@
+#include "ops/activation_buffer.h"
+
+#include <cstddef>
+
+namespace mistral::ops {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+// Hands out one part of a buffer after the other; without a buffer, only counts them.
+class Parts {
+ public:
+  explicit Parts(std::byte* base) : base_(base) {}
+  template <typename T>
+  void place(T*& part, std::int64_t count) {
+    part = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + size_);
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+    size_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  void place(Activations::Quantized& q, std::int64_t count, std::int64_t block) {
+    place(q.codes, count);
+    place(q.scales, count / block);
+    place(q.sums16, count / 16);
+    place(q.sums32, count / 32);
+  }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  std::byte* base_;
+  std::size_t size_ = 0;
+};
+
+// Bytes of all forms of `a`, which are placed at `base` unless that is null.
+std::size_t place_forms(Activations& a, std::byte* base) {
+  Parts parts(base);
+  parts.place(a.values, a.rows * a.cols);
+  if ((a.forms & kFormQ8x32) != 0) parts.place(a.q32, a.rows * a.cols, 32);
+  if ((a.forms & kFormQ8x256) != 0) parts.place(a.q256, a.rows * a.cols, 256);
+  if ((a.forms & kFormBF16) != 0) parts.place(a.bf16, a.rows * ((a.cols + 1) / 2));
+  return parts.size();
+}
+
+}  // namespace
+
+Activations ActivationBuffer::view(std::int64_t rows, std::int64_t cols, unsigned forms) {
+  Activations a;
+  a.forms = forms;
+  a.rows = rows;
+  a.cols = cols;
+  const std::size_t size = place_forms(a, nullptr);
+  if (size > memory_.size()) {
+    memory_ = PageBuffer();  // the old one first: never both
+    memory_ = PageBuffer(size);
+  }
+  place_forms(a, memory_.data());
+  return a;
+}
+
+}  // namespace mistral::ops
