@@ -4,10 +4,9 @@
 
 #include "core/error.h"
 #include "core/mapped_file.h"
-#include "formats/printable.h"
-#include "formats/safetensors_folder.h"
 #include "formats/safetensors_header.h"
 #include "formats/tensor_table.h"
+#include "formats/weight_folder.h"
 
 namespace mistral::formats {
 
@@ -45,16 +44,15 @@ std::shared_ptr<const SafetensorsFile> SafetensorsFile::open(
 
 std::shared_ptr<const SafetensorsFile> SafetensorsFile::open_folder(
     const std::filesystem::path& folder) {
-  const SafetensorsFolder found = find_safetensors(folder);
-  auto source = open(found.files);
-  for (const auto& [tensor_name, file] : found.placed) {
-    const TensorInfo* tensor = source->find(tensor_name);
-    if (tensor == nullptr || tensor->file != file) {
-      throw make_error(ErrorKind::kInvalidFile,
-                       "the index of '{}' says that tensor {} is in '{}', but it is not",
-                       folder.string(), printable(tensor_name), found.files[file].string());
-    }
+  const FolderNames& names = safetensors_names();
+  const auto found = find_weight_files(folder, names);
+  if (!found) {
+    throw make_error(ErrorKind::kNotFound,
+                     "no weights in '{}': expected {}, {} or one other file *{}", folder.string(),
+                     names.index, names.single, names.endings.front());
   }
+  auto source = open(found->files);
+  check_placed(*source, folder, *found);
   return source;
 }
 

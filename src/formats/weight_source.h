@@ -2,6 +2,7 @@
 // lazy: looking a tensor up costs nothing, its pages are read when touched.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -18,6 +19,15 @@ struct TensorInfo {
   std::string name;
   TensorView view;         // data lies in the mapping of its file; lengths are already checked
   std::uint32_t file = 0;  // index into WeightSource::files()
+  // The elements do not lie one after another in the file (PyTorch's strides): `view` has no data,
+  // read() collects them.
+  bool scattered = false;
+};
+
+// A tensor with its elements one after another.
+struct ReadTensor {
+  TensorView view;                   // data lies in the mapping, or in `collected`
+  std::vector<std::byte> collected;  // keeps its place when a ReadTensor is moved
 };
 
 // Thread safe: all members are const.
@@ -30,6 +40,11 @@ class WeightSource {
   // nullptr when the source has no tensor of this name.
   [[nodiscard]] virtual const TensorInfo* find(std::string_view name) const = 0;
   [[nodiscard]] virtual const std::vector<std::filesystem::path>& files() const = 0;
+  // The data of any tensor, scattered ones included: those are collected anew by each call, and
+  // freed with the result.
+  [[nodiscard]] virtual ReadTensor read(const TensorInfo& tensor) const {
+    return {tensor.view, {}};
+  }
   // Gives the pages that only this tensor uses back to the system; `view` stays valid and is read
   // again from the file when touched. Called after a tensor has been repacked.
   virtual void release(const TensorInfo& tensor) const = 0;

@@ -102,7 +102,7 @@ bool is_weight_name(const std::string& name, std::string_view ending) {
   return name.ends_with(ending) && name.find('/') == std::string::npos && !other;
 }
 
-// The rules of formats/safetensors_folder, on names alone.
+// The rules of formats/weight_folder, on names alone.
 std::vector<std::string> safetensors_files(const std::vector<std::string>& listing,
                                            const IndexReader& read_index) {
   const std::string index = "model.safetensors.index.json";

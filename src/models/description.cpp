@@ -2,7 +2,7 @@
 
 #include "core/error.h"
 #include "formats/ggml.h"
-#include "formats/safetensors.h"
+#include "formats/open_weights.h"
 
 namespace mistral::models {
 
@@ -25,7 +25,7 @@ Description describe(const ModelPath& path) {
   const Config config = Config::read(path.folder / "config.json");
   result.family = path.architecture.empty() ? &family_of(config) : &family_named(path.architecture);
   result.spec = result.family->from_config(config);
-  result.weights = formats::SafetensorsFile::open_folder(path.folder);
+  result.weights = formats::open_weights(path.folder);
   std::filesystem::path folder = std::filesystem::absolute(path.folder).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();
   result.name = folder.filename().string();

@@ -34,8 +34,8 @@ ModelFacts inspect(const ModelPath& path) {
       count = facts.types.insert(facts.types.end(), TypeCount{std::string(type), 0, 0});
     }
     ++count->tensors;
-    count->bytes += tensor.view.data.size();
-    facts.weight_bytes += tensor.view.data.size();
+    count->bytes += byte_size(tensor.view);
+    facts.weight_bytes += byte_size(tensor.view);
   }
   facts.has_chat_template = text_side.chat_template.has_value();
   if (text_side.tokenizer) {

@@ -1,5 +1,7 @@
 #include "nn/weight_loader.h"
 
+#include <utility>
+
 #include "core/error.h"
 #include "quant/dequantize.h"
 
@@ -8,7 +10,7 @@ namespace mistral::nn {
 WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* backend,
                            DType storage, ProgressCallback on_progress)
     : source_(source), backend_(backend), storage_(storage), on_progress_(std::move(on_progress)) {
-  for (const formats::TensorInfo& tensor : source.tensors()) total_ += tensor.view.data.size();
+  for (const formats::TensorInfo& tensor : source.tensors()) total_ += byte_size(tensor.view);
 }
 
 const formats::TensorInfo& WeightLoader::require(const std::string& name,
@@ -49,19 +51,32 @@ DType WeightLoader::storage_for(DType dtype) const {
   return computable ? DType::kCount : DType::kF32;
 }
 
+std::span<const std::byte> WeightLoader::data_of(const formats::TensorInfo& tensor) {
+  if (!tensor.scattered) return tensor.view.data;
+  for (const Collected& kept : collected_) {
+    if (kept.tensor == &tensor) return kept.read.view.data;
+  }
+  Collected& oldest = collected_[0];
+  oldest = {};  // before the next one is allocated
+  std::swap(collected_[0], collected_[1]);
+  collected_[1] = {&tensor, source_.read(tensor)};
+  return collected_[1].read.view.data;
+}
+
 std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo& tensor,
                                                       std::span<const std::byte> data,
                                                       std::int64_t out, std::int64_t in,
                                                       DType storage) {
-  if (backend_ == nullptr) return nullptr;
   TensorView view = tensor.view;
   view.shape = Shape{{out, in}};
   view.data = data;
   try {
     return backend_->pack(view, storage, [&](std::span<const std::byte> done) {
-      formats::TensorInfo part = tensor;
-      part.view.data = done;
-      source_.release(part);
+      if (!tensor.scattered) {
+        formats::TensorInfo part = tensor;
+        part.view.data = done;
+        source_.release(part);
+      }
       advance(done.size());
     });
   } catch (Error& error) {
@@ -73,13 +88,15 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
 std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name, std::int64_t out,
                                                         std::int64_t in) {
   const formats::TensorInfo& tensor = require(name, {out, in});
-  return pack(tensor, tensor.view.data, out, in, storage_for(tensor.view.dtype));
+  if (backend_ == nullptr) return nullptr;
+  return pack(tensor, data_of(tensor), out, in, storage_for(tensor.view.dtype));
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::exact_matrix(const std::string& name,
                                                               std::int64_t out, std::int64_t in) {
   const formats::TensorInfo& tensor = require(name, {out, in});
-  return pack(tensor, tensor.view.data, out, in, DType::kF32);
+  if (backend_ == nullptr) return nullptr;
+  return pack(tensor, data_of(tensor), out, in, DType::kF32);
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& name,
@@ -89,16 +106,17 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& 
   const formats::TensorInfo& tensor = require(name, {stored_rows, in});
   if (backend_ == nullptr) return nullptr;
   const std::int64_t row = row_bytes(tensor.view.dtype, in);
-  const auto data_of = [&](const RowRange& range) {
-    return tensor.view.data.subspan(static_cast<std::size_t>(range.first * row),
-                                    static_cast<std::size_t>(range.count * row));
+  const std::span<const std::byte> data = data_of(tensor);
+  const auto rows_of = [&](const RowRange& range) {
+    return data.subspan(static_cast<std::size_t>(range.first * row),
+                        static_cast<std::size_t>(range.count * row));
   };
   const DType storage = storage_for(tensor.view.dtype);
-  if (ranges.size() == 1) return pack(tensor, data_of(ranges[0]), ranges[0].count, in, storage);
+  if (ranges.size() == 1) return pack(tensor, rows_of(ranges[0]), ranges[0].count, in, storage);
   std::vector<std::byte> gathered;
   std::int64_t rows = 0;
   for (const RowRange& range : ranges) {
-    const auto part = data_of(range);
+    const auto part = rows_of(range);
     gathered.insert(gathered.end(), part.begin(), part.end());
     rows += range.count;
   }
@@ -113,9 +131,11 @@ std::shared_ptr<const ops::Weight> WeightLoader::slab(const std::string& name, s
                                                       std::int64_t index, std::int64_t out,
                                                       std::int64_t in) {
   const formats::TensorInfo& tensor = require(name, {count, out, in});
-  const std::size_t size = tensor.view.data.size() / static_cast<std::size_t>(count);
-  return pack(tensor, tensor.view.data.subspan(static_cast<std::size_t>(index) * size, size), out,
-              in, storage_for(tensor.view.dtype));
+  if (backend_ == nullptr) return nullptr;
+  const std::span<const std::byte> data = data_of(tensor);
+  const std::size_t size = data.size() / static_cast<std::size_t>(count);
+  return pack(tensor, data.subspan(static_cast<std::size_t>(index) * size, size), out, in,
+              storage_for(tensor.view.dtype));
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::computed(std::span<const float> values,
@@ -151,9 +171,10 @@ std::vector<float> WeightLoader::decode(const formats::TensorInfo& tensor, std::
   if (backend_ == nullptr) return {};
   const std::int64_t columns = tensor.view.shape.row_length();
   const std::int64_t row = row_bytes(tensor.view.dtype, columns);
+  const std::byte* data = data_of(tensor).data();
   std::vector<float> result(static_cast<std::size_t>(rows * columns));
   for (std::int64_t r = 0; r < rows; ++r) {
-    quant::dequantize_row(tensor.view.dtype, tensor.view.data.data() + (first_row + r) * row,
+    quant::dequantize_row(tensor.view.dtype, data + (first_row + r) * row,
                           result.data() + r * columns, columns);
   }
   advance(static_cast<std::uint64_t>(rows * row));
@@ -183,13 +204,19 @@ std::span<const std::byte> WeightLoader::bytes(const std::string& name,
                      source_.files()[tensor.file].string(), name, to_string(tensor.view.shape),
                      mistral::name(tensor.view.dtype), to_string(Shape{shape}));
   }
-  const std::size_t size = tensor.view.data.size() / static_cast<std::size_t>(shape[0]);
+  if (backend_ == nullptr) return {};
+  const std::span<const std::byte> data = data_of(tensor);
+  const std::size_t size = data.size() / static_cast<std::size_t>(shape[0]);
   advance(size);
-  return tensor.view.data.subspan(static_cast<std::size_t>(index) * size, size);
+  return data.subspan(static_cast<std::size_t>(index) * size, size);
 }
 
 void WeightLoader::release(const std::string& name) {
-  source_.release(source_.require(name));
+  const formats::TensorInfo& tensor = source_.require(name);
+  for (Collected& kept : collected_) {
+    if (kept.tensor == &tensor) kept = {};
+  }
+  if (!tensor.scattered) source_.release(tensor);
 }
 
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size, float offset) {

@@ -1,6 +1,7 @@
 // Takes weights from a source into the backend's layout, checking every shape on the way.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -63,7 +64,8 @@ class WeightLoader {
   // One of `shape[0]` equal parts of it.
   [[nodiscard]] std::vector<float> part(const std::string& name,
                                         const std::vector<std::int64_t>& shape, std::int64_t index);
-  // The bytes of one of `shape[0]` equal parts of a tensor of unsigned bytes.
+  // The bytes of one of `shape[0]` equal parts of a tensor of unsigned bytes; empty when only
+  // checking. Valid while at most one other tensor is read.
   [[nodiscard]] std::span<const std::byte> bytes(const std::string& name,
                                                  const std::vector<std::int64_t>& shape,
                                                  std::int64_t index);
@@ -83,6 +85,8 @@ class WeightLoader {
   [[nodiscard]] const formats::TensorInfo& require(const std::string& name,
                                                    const std::vector<std::int64_t>& shape) const;
   [[nodiscard]] DType storage_for(DType dtype) const;
+  // The elements of a tensor one after another: in the file, or collected where they are scattered.
+  [[nodiscard]] std::span<const std::byte> data_of(const formats::TensorInfo& tensor);
   [[nodiscard]] std::shared_ptr<const ops::Weight> pack(const formats::TensorInfo& tensor,
                                                         std::span<const std::byte> data,
                                                         std::int64_t out, std::int64_t in,
@@ -96,6 +100,13 @@ class WeightLoader {
   ops::Backend* backend_;
   DType storage_;
   ProgressCallback on_progress_;
+  // The two scattered tensors that were read last: experts are taken in turns from a pair of them,
+  // and one that is collected anew for each part of it would be read as often as it has parts.
+  struct Collected {
+    const formats::TensorInfo* tensor = nullptr;
+    formats::ReadTensor read;
+  };
+  std::array<Collected, 2> collected_;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
 };

@@ -103,6 +103,28 @@ TEST(BlockManager, PeakBytesIsWhatAWalkNeeds) {
   }
 }
 
+TEST(BlockManager, ChunksAreReleasedAsAWhole) {
+  for (const std::int32_t chunk : {1, 4, 6, 10, 16, 100}) {
+    const std::vector<CacheGroup> groups = {{.window = 0, .bytes_per_block = 3},
+                                            {.chunk = chunk, .bytes_per_block = 7}};
+    BlockManager manager(groups, 4, 100'000);
+    BlockTables tables;
+    std::int64_t peak = 0;
+    for (std::int32_t p = 0; p < 70; ++p) {
+      ASSERT_TRUE(manager.grow(tables, p + 1));
+      peak = std::max(peak, manager.held_bytes(tables));
+      EXPECT_EQ(manager.peak_bytes(p + 1), peak) << "chunk " << chunk << ", position " << p;
+      manager.release_unseen(tables, p + 1);
+      for (std::size_t block = 0; block < tables.groups[1].size(); ++block) {
+        const auto last = static_cast<std::int32_t>(block) * 4 + 3;
+        const bool unseen = last < (p + 1) / chunk * chunk;
+        EXPECT_EQ(tables.groups[1][block] == kNoBlock, unseen)
+            << "chunk " << chunk << ", position " << p << ", block " << block;
+      }
+    }
+  }
+}
+
 TEST(BlockManager, KeepsTrackUnderRandomUse) {
   const std::vector<CacheGroup> groups = {{.window = 0, .bytes_per_block = 5},
                                           {.window = 11, .bytes_per_block = 3},

@@ -171,14 +171,19 @@ nn::RopeSpec rope_from_gguf(const GgufParameters& gguf, std::int32_t rotary_dim)
   nn::RopeSpec rope;
   rope.rotary_dim = rotary_dim;
   rope.base = gguf.number("rope.freq_base").value_or(10000.0);
-  const std::string type = gguf.string("rope.scaling.type").value_or("none");
+  // A factor without a type divides positions; older files call it otherwise, and 0 is none.
+  const std::string type = gguf.string("rope.scaling.type").value_or("linear");
   const auto original = [&] {
     return static_cast<double>(gguf.integer("rope.scaling.original_context_length")
                                    .value_or(gguf.integer("context_length").value_or(0)));
   };
   if (type == "linear") {
-    rope.scaling = RopeScaling::kLinear;
-    rope.factor = gguf.number("rope.scaling.factor").value_or(1.0);
+    const double factor =
+        gguf.number("rope.scaling.factor").value_or(gguf.number("rope.scale_linear").value_or(1.0));
+    if (factor != 0.0 && factor != 1.0) {
+      rope.scaling = RopeScaling::kLinear;
+      rope.factor = factor;
+    }
   } else if (type == "yarn") {
     rope.scaling = RopeScaling::kYarn;
     rope.factor = gguf.number("rope.scaling.factor").value_or(1.0);

@@ -1,0 +1,16 @@
+// The weights of a Hugging Face folder, in whichever format they are.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "formats/weight_source.h"
+
+namespace mistral::formats {
+
+// safetensors files before PyTorch checkpoints, and both before "consolidated" files, whose tensors
+// may have names of their own; see find_weight_files() for the choice within a format. Throws Error
+// (kNotFound, kInvalidFile, kUnsupported) naming the folder or file.
+[[nodiscard]] std::shared_ptr<const WeightSource> open_weights(const std::filesystem::path& folder);
+
+}  // namespace mistral::formats

@@ -1,0 +1,162 @@
+// Tensors whose elements are scattered over a file (PyTorch's strides) come out of every member of
+// the loader as those that stand one after another.
+#include "nn/weight_loader.h"
+
+#include <cstring>
+#include <map>
+#include <numeric>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ops/reference/reference_backend.h"
+
+namespace mistral::nn {
+namespace {
+
+using testing::ElementsAreArray;
+
+// Each tensor twice: "NAME" in place, and "NAME.scattered", which only read() gives.
+class TwoForms final : public formats::WeightSource {
+ public:
+  TwoForms() {
+    add("matrix", DType::kF32, {6, 4});
+    add("experts", DType::kF32, {3, 2, 4});
+    add("more_experts", DType::kF32, {3, 2, 4});
+    add("vector", DType::kF32, {8});
+    add("codes", DType::kU8, {3, 16});
+    add("scales", DType::kU8, {3, 4});
+  }
+
+  [[nodiscard]] std::span<const formats::TensorInfo> tensors() const override { return tensors_; }
+  [[nodiscard]] const formats::TensorInfo* find(std::string_view name) const override {
+    for (const auto& tensor : tensors_) {
+      if (tensor.name == name) return &tensor;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] const std::vector<std::filesystem::path>& files() const override { return files_; }
+  [[nodiscard]] formats::ReadTensor read(const formats::TensorInfo& tensor) const override {
+    if (!tensor.scattered) return WeightSource::read(tensor);
+    ++collected_;
+    formats::ReadTensor out{tensor.view, data_.at(tensor.name)};
+    out.view.data = out.collected;
+    return out;
+  }
+  void release(const formats::TensorInfo& tensor) const override {
+    // What was collected is no part of a mapping, which an address outside of it would harm.
+    EXPECT_FALSE(tensor.scattered) << tensor.name;
+  }
+  [[nodiscard]] int collected() const { return collected_; }
+
+ private:
+  void add(const std::string& name, DType dtype, std::vector<std::int64_t> dims) {
+    formats::TensorInfo tensor{name, {dtype, Shape{std::move(dims)}, {}}, 0, false};
+    const auto count = static_cast<std::size_t>(tensor.view.shape.elements());
+    std::vector<std::byte>& data = data_[name];
+    data.resize(byte_size(tensor.view));
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto value = static_cast<float>(i + 10 * tensors_.size());
+      if (dtype == DType::kF32) {
+        std::memcpy(data.data() + i * sizeof value, &value, sizeof value);
+      } else {
+        data[i] = static_cast<std::byte>(i);
+      }
+    }
+    data_[name + ".scattered"] = data;
+    tensor.view.data = data;
+    tensors_.push_back(tensor);
+    tensor.name += ".scattered";
+    tensor.view.data = {};
+    tensor.scattered = true;
+    tensors_.push_back(tensor);
+  }
+
+  std::map<std::string, std::vector<std::byte>> data_;
+  std::vector<formats::TensorInfo> tensors_;
+  std::vector<std::filesystem::path> files_ = {"file"};
+  mutable int collected_ = 0;
+};
+
+std::vector<float> numbers(const std::shared_ptr<const ops::Weight>& weight) {
+  const auto columns = static_cast<std::size_t>(weight->in());
+  std::vector<float> out(static_cast<std::size_t>(weight->out()) * columns);
+  for (std::int64_t row = 0; row < weight->out(); ++row) {
+    weight->dequantize_row(row, out.data() + static_cast<std::size_t>(row) * columns);
+  }
+  return out;
+}
+
+class WeightLoaderTest : public testing::Test {
+ protected:
+  ThreadPool pool_{1};
+  ops::reference::ReferenceBackend backend_{pool_};
+  TwoForms source_;
+  WeightLoader loader_{source_, &backend_, DType::kCount, {}};
+  WeightLoader checker_{source_, nullptr, DType::kCount, {}};
+};
+
+TEST_F(WeightLoaderTest, MatricesOfScatteredTensors) {
+  const auto same = [&](auto take) {
+    const std::vector<float> plain = numbers(take(loader_, ""));
+    EXPECT_FALSE(plain.empty());
+    EXPECT_THAT(numbers(take(loader_, ".scattered")), ElementsAreArray(plain));
+    EXPECT_EQ(take(checker_, ".scattered"), nullptr);
+  };
+  same([](WeightLoader& loader, const std::string& form) {
+    return loader.matrix("matrix" + form, 6, 4);
+  });
+  same([](WeightLoader& loader, const std::string& form) {
+    return loader.exact_matrix("matrix" + form, 6, 4);
+  });
+  for (const std::vector<RowRange>& rows :
+       {std::vector<RowRange>{{2, 3}}, std::vector<RowRange>{{4, 2}, {0, 1}}}) {
+    same([&](WeightLoader& loader, const std::string& form) {
+      return loader.matrix_rows("matrix" + form, 6, 4, rows);
+    });
+  }
+  for (std::int64_t expert = 0; expert < 3; ++expert) {
+    same([&](WeightLoader& loader, const std::string& form) {
+      return loader.slab("experts" + form, 3, expert, 2, 4);
+    });
+  }
+}
+
+TEST_F(WeightLoaderTest, NumbersOfScatteredTensors) {
+  EXPECT_THAT(loader_.vector("vector.scattered", 8, 1.0F),
+              ElementsAreArray(loader_.vector("vector", 8, 1.0F)));
+  EXPECT_THAT(loader_.values("experts.scattered", {3, 2, 4}),
+              ElementsAreArray(loader_.values("experts", {3, 2, 4})));
+  for (std::int64_t expert = 0; expert < 3; ++expert) {
+    EXPECT_THAT(loader_.part("experts.scattered", {3, 2, 4}, expert),
+                ElementsAreArray(loader_.part("experts", {3, 2, 4}, expert)));
+  }
+  EXPECT_TRUE(checker_.values("experts.scattered", {3, 2, 4}).empty());
+}
+
+TEST_F(WeightLoaderTest, BytesOfAPairOfScatteredTensors) {
+  for (std::int64_t expert = 0; expert < 3; ++expert) {
+    const auto codes = loader_.bytes("codes.scattered", {3, 16}, expert);
+    const auto scales = loader_.bytes("scales.scattered", {3, 4}, expert);
+    EXPECT_THAT(codes, ElementsAreArray(loader_.bytes("codes", {3, 16}, expert)));
+    EXPECT_THAT(scales, ElementsAreArray(loader_.bytes("scales", {3, 4}, expert)));
+  }
+  EXPECT_TRUE(checker_.bytes("codes.scattered", {3, 16}, 0).empty());
+}
+
+// Experts are taken in turns from two tensors, each of which is collected once.
+TEST_F(WeightLoaderTest, CollectsAPairOnce) {
+  for (std::int64_t expert = 0; expert < 3; ++expert) {
+    (void)loader_.slab("experts.scattered", 3, expert, 2, 4);
+    (void)loader_.part("more_experts.scattered", {3, 2, 4}, expert);
+  }
+  EXPECT_EQ(source_.collected(), 2);
+  loader_.release("experts.scattered");
+  (void)loader_.slab("experts.scattered", 3, 0, 2, 4);
+  EXPECT_EQ(source_.collected(), 3);
+  (void)checker_.matrix("matrix.scattered", 6, 4);
+  EXPECT_EQ(source_.collected(), 3);
+}
+
+}  // namespace
+}  // namespace mistral::nn
