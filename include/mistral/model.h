@@ -2,7 +2,7 @@
 //
 //   mistral::Model model = mistral::Model::load({.path = "model.gguf"});
 //   mistral::Response r = model.chat({{"user", "Hello"}}, {}, [](const mistral::Chunk& c) {
-//     std::cout << c.text << std::flush;
+//     std::cout << c.content << std::flush;
 //     return true;                     // false cancels
 //   });
 //
@@ -31,8 +31,7 @@ class Exception : public std::runtime_error {
 
 struct ModelOptions {
   // A .gguf file, a folder with config.json and weights, or the id of a model on the Hugging Face
-  // hub
-  // ("org/name", "org/name:Q4_K_M"), which is downloaded when the cache does not have it.
+  // hub ("org/name", "org/name:Q4_K_M"), which is downloaded when the cache does not have it.
   std::string path;
   std::string dtype = "auto";        // auto | f32 | f16 | bf16: storage of unquantised weights
   std::int32_t threads = 0;          // 0: one per physical core
@@ -60,13 +59,18 @@ struct ModelInfo {
 
 // A piece of an answer: whole characters only.
 struct Chunk {
-  std::string_view text;
+  std::string_view text;  // as it was generated
   TokenId token = -1;
   const TokenLogprobs* logprobs = nullptr;  // when asked for; valid during the call
+  // Of chats: what has become certain of Response::reasoning and Response::content, whose marks
+  // (<think>, channels) are in neither. A mark may come in several tokens, so both can lag behind
+  // `text`; over all pieces they add up to the two texts of the response.
+  std::string_view reasoning = {};
+  std::string_view content = {};
 };
 // Called in order on the thread that waits for the answer; returns false to cancel. The last piece,
-// text held back in case it became a stop string, has no token (-1). What it throws reaches the
-// caller and cancels the request.
+// text held back in case it became a stop string or a mark, has no token (-1). What it throws
+// reaches the caller and cancels the request.
 using ChunkCallback = std::function<bool(const Chunk&)>;
 
 // What a chat template is told besides the messages, as JSON.

@@ -153,15 +153,28 @@ struct Model::Impl {
                      loaded.tokenizer_problem);
   }
 
+  // With a `style` the text is also handed out in its parts.
   Response answer(std::vector<TokenId> prompt, const SamplingParams& sampling,
-                  const ChunkCallback& on_chunk) {
+                  const ChunkCallback& on_chunk,
+                  const std::optional<text::ReasoningStyle>& style = {}) {
     engine::RequestHandle handle = engine.submit(
         {.prompt = std::move(prompt), .sampling = sampling, .on_prompt_logits = nullptr});
+    std::optional<text::ReasoningSplitter> splitter;
+    if (style) splitter.emplace(*style);
     Response response;
     bool wanted = static_cast<bool>(on_chunk);
-    const auto show = [&](std::string_view text, TokenId token, const TokenLogprobs* logprobs) {
+    const auto show = [&](std::string_view text, TokenId token, const TokenLogprobs* logprobs,
+                          const text::ReasoningSplitter::Parts& parts) {
       response.text += text;
-      if (!wanted || on_chunk({.text = text, .token = token, .logprobs = logprobs})) return;
+      response.reasoning += parts.reasoning;
+      response.content += parts.content;
+      if (!wanted || on_chunk({.text = text,
+                               .token = token,
+                               .logprobs = logprobs,
+                               .reasoning = parts.reasoning,
+                               .content = parts.content})) {
+        return;
+      }
       wanted = false;
       handle.cancel();
     };
@@ -170,11 +183,19 @@ struct Model::Impl {
       if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
         response.tokens.push_back(token->token);
         if (token->logprobs) response.logprobs.push_back(*token->logprobs);
-        show(token->text, token->token, token->logprobs ? &*token->logprobs : nullptr);
+        show(token->text, token->token, token->logprobs ? &*token->logprobs : nullptr,
+             splitter ? splitter->push(token->text) : text::ReasoningSplitter::Parts{});
         continue;
       }
       auto& end = std::get<engine::FinishEvent>(event);
-      if (!end.text.empty()) show(end.text, -1, nullptr);
+      text::ReasoningSplitter::Parts rest;
+      if (splitter) {
+        rest = splitter->push(end.text);
+        const text::ReasoningSplitter::Parts last = splitter->finish();
+        rest.reasoning += last.reasoning;
+        rest.content += last.content;
+      }
+      if (!end.text.empty() || !rest.empty()) show(end.text, -1, nullptr, rest);
       response.finish_reason = end.reason;
       response.error = std::move(end.error);
       response.usage = end.usage;
@@ -214,13 +235,8 @@ Response Model::chat(const std::vector<Message>& messages, const SamplingParams&
   return translate([&] {
     engine::PreparedPrompt prompt =
         engine::prepare_chat(impl_->loaded, json_of(messages), variables_of(options));
-    text::ReasoningSplitter splitter(engine::reasoning_style(impl_->loaded, prompt));
-    Response response = impl_->answer(std::move(prompt.ids), sampling, on_chunk);
-    const auto parts = splitter.push(response.text);
-    const auto rest = splitter.finish();
-    response.reasoning = parts.reasoning + rest.reasoning;
-    response.content = parts.content + rest.content;
-    return response;
+    const text::ReasoningStyle style = engine::reasoning_style(impl_->loaded, prompt);
+    return impl_->answer(std::move(prompt.ids), sampling, on_chunk, style);
   });
 }
 

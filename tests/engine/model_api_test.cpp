@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "formats/safetensors.h"
 #include "golden_dir.h"
 #include "mistral/model.h"
+#include "temporary_folder.h"
 
 namespace mistral {
 namespace {
@@ -49,6 +52,12 @@ std::vector<Message> messages_of(const Json& golden) {
 ModelOptions options_for(const fs::path& folder) {
   return {.path = folder.string(), .threads = 2, .context_length = 256, .kv_cache_tokens = 4096};
 }
+
+// Special tokens of the model llama-plain.
+constexpr const char* kMarkA = "<|start_header_id|>";
+constexpr const char* kMarkB = "<|end_header_id|>";
+constexpr const char* kMarkC = "<|eot_id|>";
+constexpr const char* kMarkD = "<|end_of_text|>";
 
 std::vector<TokenId> ids_of(const fs::path& folder, const std::string& name) {
   const auto file = formats::SafetensorsFile::open({folder / "expected.safetensors"});
@@ -102,6 +111,138 @@ TEST(ModelApi, GoldenAnswers) {
               static_cast<std::int64_t>(golden.at("chat").at("ids").size()));
   }
   EXPECT_GT(texts, 0);
+}
+
+// A copy of llama-plain whose special tokens have other names and whose template prints
+// `prompt`.
+void copy_with_marks(const std::map<std::string, std::string>& names, const std::string& prompt,
+                     const fs::path& target) {
+  for (const auto& entry : fs::directory_iterator(test::golden_dir() / "text/llama-plain")) {
+    const fs::path copy = target / entry.path().filename();
+    if (entry.path().extension() != ".json") {
+      fs::copy_file(entry.path(), copy);
+      continue;
+    }
+    std::ifstream in(entry.path());
+    std::string text((std::istreambuf_iterator<char>(in)), {});
+    for (const auto& [old_name, name] : names) {
+      for (std::size_t at = 0; (at = text.find(old_name, at)) != std::string::npos;) {
+        text.replace(at, old_name.size(), name);
+      }
+    }
+    if (copy.filename() == "tokenizer_config.json") {
+      Json config = Json::parse(text);
+      config["chat_template"] = prompt;
+      text = config.dump();
+    }
+    std::ofstream(copy) << text;
+  }
+}
+
+// Makes the model say `answer`, in which no token comes twice: biases order the tokens, and the
+// penalty takes away those that have been said.
+SamplingParams dictated(const std::vector<TokenId>& answer, const std::vector<TokenId>& prompt) {
+  SamplingParams sampling;
+  sampling.ignore_eos = true;
+  sampling.max_tokens = static_cast<std::int64_t>(answer.size());
+  sampling.frequency_penalty = 1e5;
+  for (std::size_t i = 0; i < answer.size(); ++i) {
+    const auto said = std::count(prompt.begin(), prompt.end(), answer[i]);
+    sampling.logit_bias.emplace_back(
+        answer[i], 1e5 * static_cast<double>(said) + 100.0 * static_cast<double>(50 - i));
+  }
+  return sampling;
+}
+
+struct Streamed {
+  std::string text;
+  std::string reasoning;
+  std::string content;
+  std::vector<std::string> order;  // "r:…" and "c:…" as they came
+};
+
+Streamed stream_chat(Model& model, const SamplingParams& sampling) {
+  Streamed streamed;
+  const Response response = model.chat({{"user", "x"}}, sampling, [&](const Chunk& chunk) {
+    streamed.text += chunk.text;
+    streamed.reasoning += chunk.reasoning;
+    streamed.content += chunk.content;
+    if (!chunk.reasoning.empty()) streamed.order.push_back("r:" + std::string(chunk.reasoning));
+    if (!chunk.content.empty()) streamed.order.push_back("c:" + std::string(chunk.content));
+    return true;
+  });
+  EXPECT_EQ(response.text, streamed.text);
+  EXPECT_EQ(response.reasoning, streamed.reasoning);
+  EXPECT_EQ(response.content, streamed.content);
+  return streamed;
+}
+
+std::vector<TokenId> ids_of_pieces(const Model& model, const std::vector<std::string>& pieces) {
+  std::vector<TokenId> ids;
+  for (const std::string& piece : pieces) {
+    const std::vector<TokenId> found = model.tokenize(piece, /*add_special=*/false);
+    EXPECT_EQ(found.size(), 1U) << piece;
+    ids.insert(ids.end(), found.begin(), found.end());
+  }
+  return ids;
+}
+
+TEST(ModelApi, ReasoningInTagsStreamsApartFromTheAnswer) {
+  const test::TemporaryFolder folder;
+  const std::string prompt = "?";
+  copy_with_marks({{kMarkA, "<think>"}, {kMarkB, "</think>"}}, prompt + "{# </think> #}",
+                  folder.path());
+  Model model = Model::load(options_for(folder.path()));
+  const auto say = [&](const std::vector<std::string>& pieces) {
+    return stream_chat(model, dictated(ids_of_pieces(model, pieces), model.tokenize(prompt)));
+  };
+  const Streamed both = say({"<think>", "a", "b", "</think>", "C", "D"});
+  EXPECT_EQ(both.text, "<think>ab</think>CD");
+  EXPECT_EQ(both.order, (std::vector<std::string>{"r:a", "r:b", "c:C", "c:D"}));
+  const Streamed none = say({"C", "D"});
+  EXPECT_EQ(none.order, (std::vector<std::string>{"c:C", "c:D"}));
+  // What might become a mark is held back, and comes with the last piece.
+  const Streamed held = say({"<think>", "a", "<"});
+  EXPECT_EQ(held.order, (std::vector<std::string>{"r:a", "r:<"}));
+  EXPECT_EQ(say({"<"}).content, "<");
+
+  SamplingParams sampling =
+      dictated(ids_of_pieces(model, {"<think>", "a", "b", "C"}), model.tokenize(prompt));
+  const Response completed = model.complete(prompt, sampling, [](const Chunk& chunk) {
+    EXPECT_EQ(chunk.reasoning, "");
+    EXPECT_EQ(chunk.content, "");
+    return true;
+  });
+  EXPECT_EQ(completed.text, "<think>abC");
+}
+
+TEST(ModelApi, ReasoningOpenedByThePromptStreamsAsReasoning) {
+  const test::TemporaryFolder folder;
+  const std::string prompt = "?<think>";
+  copy_with_marks({{kMarkA, "<think>"}, {kMarkB, "</think>"}}, prompt + "{# </think> #}",
+                  folder.path());
+  Model model = Model::load(options_for(folder.path()));
+  const Streamed streamed = stream_chat(
+      model, dictated(ids_of_pieces(model, {"a", "</think>", "C"}), model.tokenize(prompt)));
+  EXPECT_EQ(streamed.order, (std::vector<std::string>{"r:a", "c:C"}));
+}
+
+TEST(ModelApi, ChannelsStreamApart) {
+  const test::TemporaryFolder folder;
+  const std::string prompt = "<|start|>assistant<|channel|>analysis<|message|>";
+  copy_with_marks({{kMarkA, "<|channel|>"},
+                   {kMarkB, "<|message|>"},
+                   {kMarkC, "<|end|>"},
+                   {kMarkD, "<|start|>"}},
+                  prompt, folder.path());
+  Model model = Model::load(options_for(folder.path()));
+  const std::vector<std::string> pieces = {"X", "Y", "<|end|>", "<|start|>", "<|channel|>", "f",
+                                           "i", "n", "a",       "l",         "<|message|>", "C",
+                                           "D"};
+  const Streamed streamed =
+      stream_chat(model, dictated(ids_of_pieces(model, pieces), model.tokenize(prompt)));
+  EXPECT_EQ(streamed.text, "XY<|end|><|start|><|channel|>final<|message|>CD");
+  EXPECT_EQ(streamed.order, (std::vector<std::string>{"r:X", "r:Y", "c:C", "c:D"}));
 }
 
 TEST(ModelApi, ManyThreadsGetTheAnswersOfOne) {
