@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/large_pages.h"
 #include "quant/dequantize.h"
 #include "quant/quantize.h"
 
@@ -201,7 +200,6 @@ PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_in
       form_(form_of(storage, source.shape[0] * source.shape[1], bf16_inputs)),
       unit_bytes_(unit_size(storage, source.shape[1])),
       buffer_(static_cast<std::size_t>(units() * unit_bytes_)) {
-  prefer_large_pages({buffer_.data(), buffer_.size()});
   // In slices, so that source and copy are never both in memory as a whole.
   const std::int64_t source_row = row_bytes(source.dtype, in());
   const std::int64_t slice = std::max<std::int64_t>(
