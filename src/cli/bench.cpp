@@ -62,6 +62,7 @@ class BenchCommand final : public Command {
          "sequences that run together: a prompt of -p tokens each, then -g tokens by all", one,
          kMostSequences);
     selector_.add_options(app);
+    selector_.add_draft_options(app);
     app.add_option("-r,--repetitions", repetitions_, "repetitions of each test")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N")
@@ -91,12 +92,12 @@ class BenchCommand final : public Command {
 
     const models::ModelPath path = selector_.locate();
     const models::TextOptions text = selector_.text_options();
-    runtime_.prefer_dtype(selector_.dtype());
+    runtime_.take_over(selector_);
     BenchModel model;
     std::vector<Measurement> measurements;
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       runtime_.set_threads(threads_[i]);
-      Session session(path, runtime_, context_, engine, text);
+      Session session(path, runtime_, context_, engine, text, selector_.draft());
       model = {session.model().name, session.model().architecture, session.model().parameters};
       BenchRunner runner(session, engine.prefill_chunk);
       ProgressBar bar("measuring");

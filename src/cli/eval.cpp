@@ -61,6 +61,7 @@ class EvalCommand final : public Command {
  public:
   void add_options(CLI::App& app) override {
     selector_.add_options(app);
+    selector_.add_draft_options(app);
     const std::string input = "Input (one of these; - is standard input)";
     app.add_option("--tokens", tokens_,
                    "JSON {\"input_ids\": [...]}, or a list of lists, which run together")
@@ -99,7 +100,7 @@ class EvalCommand final : public Command {
     check_usage();
     if (!logits_.empty()) check_output_path(logits_);
     const models::ModelPath path = selector_.locate();
-    runtime_.prefer_dtype(selector_.dtype());
+    runtime_.take_over(selector_);
     if (perplexity_) return run_perplexity(path);
 
     TokenLists input;
@@ -112,7 +113,7 @@ class EvalCommand final : public Command {
         std::max(engine_options.max_queued, static_cast<std::int32_t>(input.lists.size()));
     const Document document = read_document();
     if (!logits_.empty()) runtime_.expect_all_logits();
-    Session session(path, runtime_, context_, engine_options, text_options());
+    Session session(path, runtime_, context_, engine_options, text_options(), selector_.draft());
     if (tokens_.empty()) input.lists.push_back(tokenize(session, document));
     write_results(evaluate(session, std::move(input.lists)), input.is_list, session.vocab_size());
     return 0;

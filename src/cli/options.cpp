@@ -96,6 +96,18 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
   access_.add_options(app);
 }
 
+void ModelSelector::add_draft_options(CLI::App& app) {
+  app.add_option("--draft-model", draft_model_,
+                 "a smaller model with the same vocabulary that guesses what follows: the same "
+                 "answers, faster where it guesses right")
+      ->type_name("PATH|ID")
+      ->group(kModelGroup);
+  app.add_option("--draft-tokens", draft_tokens_, "most tokens guessed at once (default: 8)")
+      ->check(CLI::Range(1, kMaxDrafts))
+      ->type_name("N")
+      ->group(kModelGroup);
+}
+
 std::string ModelSelector::kind() const {
   for (const std::string& word : words_) {
     if (is_selector(word)) return word;
@@ -151,6 +163,36 @@ void ModelSelector::read_toml() {
   gqa_ = model.gqa;
   tokenizer_json_ = selector.tokenizer_json;
   dtype_ = model.dtype;
+  no_kv_cache_ = selector.no_kv_cache;
+  if (!selector.speculative) return;
+  if (!draft_model_.empty()) {
+    throw UsageError("--draft-model does not go with a file that has [speculative]");
+  }
+  selected_draft_ = selector.speculative->draft_model;
+  draft_tokens_ =
+      static_cast<std::int32_t>(std::min<std::int64_t>(selector.speculative->gamma, kMaxDrafts));
+}
+
+std::optional<DraftModel> ModelSelector::draft() const {
+  if (!selected_draft_) {
+    if (draft_model_.empty()) return std::nullopt;
+    return DraftModel{.path = locate(draft_model_), .tokens = draft_tokens_};
+  }
+  const models::SelectedModel& selected = *selected_draft_;
+  models::ModelPath path = access_.with_access([&](const models::HubAccess& access) {
+    if (selected.kind == models::SelectorKind::kPlain) {
+      return models::locate_or_fetch_plain(selected.model_id, access);
+    }
+    const std::string& folder = selected.quantized_model_id;
+    if (selected.kind == models::SelectorKind::kGgml) {
+      return models::locate_or_fetch_ggml(folder, selected.quantized_filename, access);
+    }
+    return models::locate_or_fetch_gguf(folder, split_files({selected.quantized_filename}, folder),
+                                        access);
+  });
+  path.architecture = selected.arch;
+  path.gqa = selected.gqa.value_or(1);
+  return DraftModel{.path = std::move(path), .tokens = draft_tokens_};
 }
 
 models::ModelPath ModelSelector::locate() {

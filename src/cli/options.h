@@ -13,8 +13,15 @@
 #include "cli/refused_options.h"
 #include "engine/engine.h"
 #include "models/loader.h"
+#include "models/selector/toml_selector.h"
 
 namespace mistral::cli {
+
+// A smaller model that guesses up to `tokens` tokens at once.
+struct DraftModel {
+  models::ModelPath path;
+  std::int32_t tokens = 0;
+};
 
 // Which model: the words `gguf`, `plain`, `ggml` and `toml`, -m and -f. The words are positional
 // arguments and may stand anywhere.
@@ -25,6 +32,9 @@ class ModelSelector {
   // -g stands for --gqa only where it is free.
   void add_options(CLI::App& app, const std::string& rest_name = "",
                    const std::string& rest_help = "");
+
+  // For commands that generate: a second model that guesses.
+  void add_draft_options(CLI::App& app);
 
   // Positional arguments that are not the selector word. Throws UsageError when the command takes
   // none.
@@ -40,6 +50,11 @@ class ModelSelector {
   [[nodiscard]] models::TextOptions text_options() const;
   // What a TOML file says about -d; empty: nothing.
   [[nodiscard]] const std::string& dtype() const { return dtype_; }
+  // Whether a TOML file asks for steps without a cache.
+  [[nodiscard]] bool no_kv_cache() const { return no_kv_cache_; }
+  // The model that guesses what the other one says, if one is named. Comes after locate(). Throws
+  // Error.
+  [[nodiscard]] std::optional<DraftModel> draft() const;
   // The model that `model` names, as -m would. Throws Error.
   [[nodiscard]] models::ModelPath locate(const std::string& model) const;
 
@@ -58,8 +73,13 @@ class ModelSelector {
   std::optional<std::int64_t> gqa_;
   RefusedOptions refused_;
   HubAccessOptions access_;
-  std::string tokenizer_json_;  // these two are of a TOML file
+  std::string draft_model_;
+  std::int32_t draft_tokens_ = 8;
+  // These are of a TOML file.
+  std::string tokenizer_json_;
   std::string dtype_;
+  bool no_kv_cache_ = false;
+  std::optional<models::SelectedModel> selected_draft_;
 };
 
 // The types in which weights and KV cache are kept.
@@ -85,7 +105,11 @@ class RuntimeOptions {
   void set_threads(int threads) { threads_ = threads; }  // 0: one per physical core
   // The logits of every row of a prompt will be asked for.
   void expect_all_logits() { all_logits_ = true; }
-  void prefer_dtype(const std::string& dtype) { storage_.prefer_dtype(dtype); }
+  // What a TOML file says; options given besides go before it.
+  void take_over(const ModelSelector& selector) {
+    storage_.prefer_dtype(selector.dtype());
+    if (selector.no_kv_cache()) no_kv_cache_ = true;
+  }
   [[nodiscard]] models::LoadOptions load_options() const;
   [[nodiscard]] engine::EngineOptions engine_options() const;
 

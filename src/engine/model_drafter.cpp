@@ -4,8 +4,9 @@
 
 namespace mistral::engine {
 
-ModelDrafter::ModelDrafter(nn::SequenceModel& model)
+ModelDrafter::ModelDrafter(nn::SequenceModel& model, std::int32_t vocab_size)
     : model_(model),
+      vocab_size_(static_cast<std::size_t>(std::min(vocab_size, model.vocab_size()))),
       blocks_(model.cache_groups(), model.block_size(), model.cache_bytes(),
               {.rope_key = [&model](std::int32_t length) { return model.rope_key(length); }}) {}
 
@@ -95,7 +96,7 @@ void ModelDrafter::compute(std::vector<Run*>& runs) {
         run.state->tokens.size() + static_cast<std::size_t>(batch_.sequences[i].row_count);
     run.state->tokens.assign(run.tokens.begin(),
                              run.tokens.begin() + static_cast<std::ptrdiff_t>(end));
-    if (planned[i].second) guess(run, std::span(logits_).subspan(row++ * vocab, vocab));
+    if (planned[i].second) guess(run, std::span(logits_).subspan(row++ * vocab, vocab_size_));
   }
 }
 

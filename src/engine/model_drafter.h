@@ -13,8 +13,9 @@ namespace mistral::engine {
 
 class ModelDrafter : public Drafter {
  public:
-  // `model` must outlive the drafter. Used by one thread at a time.
-  explicit ModelDrafter(nn::SequenceModel& model);
+  // Guesses ids below `vocab_size`, the target's. `model` must outlive the drafter. Used by one
+  // thread at a time.
+  ModelDrafter(nn::SequenceModel& model, std::int32_t vocab_size);
 
   void propose(std::span<DraftRequest> requests) override;
   void forget(std::uint64_t sequence) noexcept override;
@@ -38,6 +39,7 @@ class ModelDrafter : public Drafter {
   void guess(Run& run, std::span<const float> logits);
 
   nn::SequenceModel& model_;
+  std::size_t vocab_size_;
   BlockManager blocks_;
   std::unordered_map<std::uint64_t, State> states_;
   std::uint64_t turn_ = 0;

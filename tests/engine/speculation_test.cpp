@@ -169,7 +169,8 @@ TEST(Speculation, AModelGuesses) {
   other.block = 16;
   other.bytes = 20 * 96;  // less than all sequences need
   for (FakeModel* guesser : {&same, &other}) {
-    Engine engine(model, nullptr, {}, speculative(std::make_shared<ModelDrafter>(*guesser), 4));
+    Engine engine(model, nullptr, {},
+                  speculative(std::make_shared<ModelDrafter>(*guesser, model.vocab), 4));
     std::vector<RequestHandle> handles;
     for (TokenId i = 0; i < 6; ++i) handles.push_back(engine.submit(request_of({i, 2, 3}, 120)));
     for (TokenId i = 0; i < 6; ++i) {
@@ -204,7 +205,8 @@ TEST(Speculation, DrawsFollowTheTarget) {
   FakeModel draft;
   model_of(target, false);
   model_of(draft, true);
-  Engine engine(target, nullptr, {}, speculative(std::make_shared<ModelDrafter>(draft), 3));
+  Engine engine(target, nullptr, {},
+                speculative(std::make_shared<ModelDrafter>(draft, target.vocab), 3));
   constexpr int kAnswers = 4000;
   constexpr std::int64_t kLength = 4;
   std::map<std::pair<std::int64_t, TokenId>, int> counts;

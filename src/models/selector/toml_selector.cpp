@@ -277,14 +277,13 @@ bool runs(SelectorKind kind) {
   return kind == SelectorKind::kPlain || kind == SelectorKind::kGguf || kind == SelectorKind::kGgml;
 }
 
-// The first thing in the file that this program cannot do.
-std::string obstacle_of(const TomlSelector& selector, const TomlTable& root) {
-  const TomlTable table = *root.table("model");
-  if (!runs(selector.model.kind)) {
+// The first thing about a model that this program cannot do.
+std::string obstacle_of(const SelectedModel& model, const TomlTable& table) {
+  if (!runs(model.kind)) {
     return table
         .problem(fmt::format("the file is sound, but {} models do not run here; what runs: plain, "
                              "gguf, ggml",
-                             name(selector.model.kind)))
+                             name(model.kind)))
         .what();
   }
   constexpr std::pair<std::string_view, std::string_view> kWithoutEffect[] = {
@@ -294,19 +293,22 @@ std::string obstacle_of(const TomlSelector& selector, const TomlTable& root) {
   for (const auto& [key, reason] : kWithoutEffect) {
     if (table.has(key)) return table.problem(key, reason).what();
   }
-  if (selector.model.organization == "moqe") {
+  if (model.organization == "moqe") {
     return table.problem("organization", "quantisation while loading is not supported").what();
   }
-  if (selector.no_kv_cache) {
-    return root.problem("no_kv_cache", "models do not run without a KV cache").what();
-  }
-  for (const auto& [key, what] : {std::pair("speculative", "speculative decoding does"),
-                                  std::pair("anymoe", "AnyMoE models do")}) {
-    if (const auto extension = root.table(key)) {
-      return extension->problem(fmt::format("the file is sound, but {} not run here", what)).what();
-    }
-  }
   return "";
+}
+
+// The first thing in the file that this program cannot do.
+std::string obstacle_of(const TomlSelector& selector, const TomlTable& root) {
+  std::string obstacle = obstacle_of(selector.model, *root.table("model"));
+  if (!obstacle.empty()) return obstacle;
+  if (const auto anymoe = root.table("anymoe")) {
+    return anymoe->problem("the file is sound, but AnyMoE models do not run here").what();
+  }
+  if (!selector.speculative) return "";
+  const TomlTable draft = *root.table("speculative")->table("draft_model");
+  return obstacle_of(selector.speculative->draft_model, draft);
 }
 
 }  // namespace
