@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measures how soon a model is ready that no cache holds, and what memory that takes.
 
-In every round the file or folder is forgotten by the cache of files and read by programs that do
-nothing else (the fastest number of threads counts), forgotten again, and loaded by `mistralcpp run`
-for one token. The ratio is the time to that token / the time to read. Memory is the largest
-resident size, mapped pages of the file included.
+In turns the file or folder is read by threads that do nothing else, and loaded by `mistralcpp run`
+for one token; before each the cache of files is made to forget it. Every round begins with the
+next of these, for a disk may be fast for a while and slow after it: `--pause` lets it recover. The
+ratio is the median time to the first token / that of the best number of reading threads. Memory is
+the largest resident size, mapped pages of the file included.
 
     random_model Q4_K 7b.gguf --layers 32 --hidden 4096 --ffn 14336 --heads 32 --kv-heads 8 \\
         --head-dim 128 --separate-head
@@ -101,26 +102,30 @@ def load(program, model, threads):
 def measure(options, model):
     files = files_of(model)
     size = sum(path.stat().st_size for path in files)
-    rounds = []
-    for _ in range(options.rounds):
-        reads = {}
-        for threads in options.readers:
-            forget(files)
-            reads[threads] = read_all(files, threads)
+    reads = {threads: [] for threads in options.readers}
+    loads = []
+    turns = [*options.readers, None]
+    for turn in range(options.rounds * len(turns)):
+        threads = turns[(turn + turn // len(turns)) % len(turns)]
+        time.sleep(options.pause)
         forget(files)
-        left = resident(files)
+        if left := resident(files):
+            print(f"note: {left / 1e6:.0f} MB are still in the cache", file=sys.stderr)
+        if threads is not None:
+            reads[threads].append(read_all(files, threads))
+            print(f"{model.name}: read by {threads} threads in {reads[threads][-1]:.2f} s "
+                  f"({size / reads[threads][-1] / 1e6:.0f} MB/s)", flush=True)
+            continue
         result = load(options.program, model, options.threads)
-        best = min(reads.values())
-        result.update(read_s=best, reads_s=reads, cached_before_bytes=left,
-                      ratio=result["ready_s"] / best)
-        rounds.append(result)
-        print(f"{model.name}: read {best:.2f} s ({size / best / 1e6:.0f} MB/s), first token "
-              f"{result['ready_s']:.2f} s, ratio {result['ratio']:.3f}, end {result['total_s']:.2f} s, "
-              f"processors {result['cpu_s']:.1f} s, peak {result['peak_bytes'] / 1e6:.0f} MB = "
-              f"size + {(result['peak_bytes'] - size) / 1e6:.0f} MB", flush=True)
-    return {"model": model.name, "bytes": size, "rounds": rounds,
-            "ratio": statistics.median(r["ratio"] for r in rounds),
-            "peak_above_size_bytes": max(r["peak_bytes"] for r in rounds) - size}
+        loads.append(result)
+        print(f"{model.name}: first token after {result['ready_s']:.2f} s, end {result['total_s']:.2f} "
+              f"s, processors {result['cpu_s']:.1f} s, peak {result['peak_bytes'] / 1e6:.0f} MB",
+              flush=True)
+    read = min(statistics.median(seconds) for seconds in reads.values())
+    ready = statistics.median(result["ready_s"] for result in loads)
+    return {"model": model.name, "bytes": size, "reads_s": reads, "loads": loads, "read_s": read,
+            "ready_s": ready, "ratio": ready / read,
+            "peak_above_size_bytes": max(result["peak_bytes"] for result in loads) - size}
 
 
 def main():
@@ -130,14 +135,16 @@ def main():
     parser.add_argument("--program", default="build/release/bin/mistralcpp")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="of the program; 0: its own choice")
-    parser.add_argument("--readers", default="1,2,4",
+    parser.add_argument("--readers", default="1,4",
                         type=lambda text: [int(part) for part in text.split(",")],
-                        help="threads that read in turn (default: %(default)s)")
+                        help="numbers of reading threads (default: %(default)s)")
+    parser.add_argument("--pause", type=float, default=0, help="seconds before each turn")
     parser.add_argument("--output", type=pathlib.Path, help="a JSON file for the figures")
     options = parser.parse_args()
     results = [measure(options, model) for model in options.models]
     for result in results:
-        print(f"{result['model']}: median ratio {result['ratio']:.3f}, peak at most size + "
+        print(f"{result['model']}: read in {result['read_s']:.2f} s, first token after "
+              f"{result['ready_s']:.2f} s, ratio {result['ratio']:.3f}, peak at most size + "
               f"{result['peak_above_size_bytes'] / 1e6:.0f} MB")
     if options.output:
         options.output.write_text(json.dumps(results, indent=1) + "\n")

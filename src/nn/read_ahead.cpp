@@ -1,7 +1,9 @@
 #include "nn/read_ahead.h"
 
 #include <algorithm>
+#include <system_error>
 #include <unordered_set>
+#include <utility>
 
 namespace mistral::nn {
 namespace {
@@ -41,6 +43,42 @@ void ReadAhead::advance(std::uint64_t taken) {
       ++tensor_;
       offset_ = 0;
     }
+  }
+}
+
+ReadAheadThread::ReadAheadThread(ReadAhead read_ahead) : read_ahead_(std::move(read_ahead)) {
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error&) {
+    // Weights are read when they are touched.
+  }
+}
+
+ReadAheadThread::~ReadAheadThread() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ReadAheadThread::advance(std::uint64_t taken) {
+  {
+    const std::lock_guard lock(mutex_);
+    taken_ = taken;
+  }
+  changed_.notify_one();
+}
+
+void ReadAheadThread::run() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    const std::uint64_t taken = taken_;
+    lock.unlock();
+    read_ahead_.advance(taken);
+    lock.lock();
+    changed_.wait(lock, [&] { return stop_ || taken_ != taken; });
   }
 }
 

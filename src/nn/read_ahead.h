@@ -3,8 +3,11 @@
 // and processors wait while the disk reads.
 #pragma once
 
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "formats/weight_source.h"
@@ -32,6 +35,29 @@ class ReadAhead {
   std::uint64_t asked_ = 0;   // bytes of all tensors in order that were asked for
   std::size_t tensor_ = 0;    // the first one that is not asked for as a whole
   std::uint64_t offset_ = 0;  // what was asked for of it
+};
+
+// The same by a thread of its own: to ask takes the system time, for it finds room for every page.
+class ReadAheadThread {
+ public:
+  // Begins at once. Where no thread can be started nothing is read ahead.
+  explicit ReadAheadThread(ReadAhead read_ahead);
+  ~ReadAheadThread();  // asks for no more
+  ReadAheadThread(const ReadAheadThread&) = delete;
+  ReadAheadThread& operator=(const ReadAheadThread&) = delete;
+
+  // As ReadAhead::advance(), but returns at once.
+  void advance(std::uint64_t taken);
+
+ private:
+  void run();
+
+  ReadAhead read_ahead_;  // the thread's
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t taken_ = 0;
+  bool stop_ = false;
+  std::thread thread_;
 };
 
 }  // namespace mistral::nn

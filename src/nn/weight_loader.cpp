@@ -14,7 +14,7 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
 }
 
 void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order) {
-  read_ahead_.emplace(source_, order);
+  read_ahead_.emplace(ReadAhead(source_, order));
   read_ahead_->advance(done_);
 }
 
