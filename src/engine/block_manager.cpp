@@ -70,8 +70,8 @@ bool BlockManager::fits(const BlockTables& tables, std::int64_t tokens) const {
 bool BlockManager::grow(BlockTables& tables, std::int64_t tokens) {
   if (!fits(tables, tokens)) return false;
   if (tables.groups.empty()) {
-    tables.groups.resize(groups_.size());
     tables.first_live.resize(groups_.size(), 0);
+    tables.groups.resize(groups_.size());  // last: it says that there is something to release
   }
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     std::vector<nn::BlockId>& blocks = tables.groups[g];

@@ -60,8 +60,8 @@ std::int64_t BlockManager::usable_blocks(std::int64_t base) const {
 
 void BlockManager::adopt(BlockTables& tables, std::int64_t base, std::int64_t count) {
   const std::int64_t end = base + count;
-  tables.groups.resize(groups_.size());
   tables.first_live.resize(groups_.size(), 0);
+  tables.groups.resize(groups_.size());
   for (const Group& group : groups_) {
     tables.groups[group.index].reserve(static_cast<std::size_t>(end));
   }

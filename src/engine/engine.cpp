@@ -237,6 +237,9 @@ void Engine::Impl::adopt(std::unique_ptr<Answer> answer) noexcept {
   } catch (...) {
     scheduler.remove(*answer);
     requests.fetch_sub(1);
+    for (const auto& other : arrivals) {
+      if (other && other->leader == answer.get()) other->leader = nullptr;
+    }
     answer->finish(FinishReason::kError, kOutOfMemory);
   }
 }
@@ -285,6 +288,7 @@ void Engine::Impl::step() {
 void Engine::Impl::propose() {
   if (!options.drafter || !options.keep_cache) return;
   proposals.clear();
+  proposed.clear();
   const auto rows_at_least = static_cast<std::int32_t>(scheduler.running().size());
   for (Sequence* sequence : scheduler.running()) {
     Answer& answer = answer_of(sequence);
@@ -319,7 +323,6 @@ void Engine::Impl::propose() {
     log::warn("speculative decoding: no guesses for a step: {}", error.what());
     for (Answer* answer : proposed) answer->drafts.clear();
   }
-  proposed.clear();
   constexpr double kWeight = 0.1;
   if (guesses > 0) {
     draft_seconds +=
@@ -331,8 +334,8 @@ void Engine::Impl::propose() {
 std::int32_t Engine::Impl::prompt_rows() const {
   std::int32_t decoding = 0;
   for (const Sequence* sequence : scheduler.running()) {
-    if (sequence->remaining() == 1)
-      decoding += 1 + static_cast<std::int32_t>(sequence->drafts.size());
+    if (sequence->remaining() != 1) continue;
+    decoding += 1 + static_cast<std::int32_t>(sequence->drafts.size());
   }
   if (decoding == 0) return std::numeric_limits<std::int32_t>::max();
   constexpr std::int32_t kLeast = 16;  // fewer would waste the reading of the weights
@@ -463,6 +466,10 @@ void Engine::Impl::fail_step(const std::string& error) noexcept {
   };
   for (const PlannedRows& planned : rows) {
     if (planned.sequence != nullptr) fail(answer_of(planned.sequence));
+  }
+  // Planning itself failed. Nothing may stay that would fail for ever.
+  if (rows.empty()) {
+    while (!answers.empty()) fail(*answers.back());
   }
   rows.clear();
 }
