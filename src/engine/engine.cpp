@@ -513,7 +513,6 @@ void Engine::Impl::publish() noexcept {
   stats.preemptions = scheduler.preemptions();
   const std::lock_guard lock(mutex);
   stats.waiting = static_cast<std::int64_t>(scheduler.waiting().size() + incoming.size());
-  stats.requests = submitted;
   published = stats;
 }
 
@@ -533,7 +532,9 @@ std::vector<RequestHandle> Engine::submit(Request request, std::int32_t answers)
 
 EngineStats Engine::stats() const {
   const std::lock_guard lock(impl_->mutex);
-  return impl_->published;
+  EngineStats stats = impl_->published;
+  stats.requests = impl_->submitted;
+  return stats;
 }
 
 }  // namespace mistral::engine
