@@ -1,7 +1,10 @@
 #include "nn/read_ahead.h"
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,10 +43,12 @@ class RecordingSource final : public formats::WeightSource {
   [[nodiscard]] const std::vector<std::filesystem::path>& files() const override { return files_; }
   void release(const formats::TensorInfo&) const override {}
   void prefetch(const formats::TensorInfo& part) const override {
+    const std::lock_guard lock(mutex_);
     for (const auto& tensor : tensors_) {
       const std::byte* begin = tensor.view.data.data();
       if (part.view.data.data() >= begin &&
           part.view.data.data() + part.view.data.size() <= begin + tensor.view.data.size()) {
+        changed_.notify_all();
         asked_.emplace_back(fmt::format("{}+{}", tensor.name, part.view.data.data() - begin),
                             part.view.data.size());
       }
@@ -51,6 +56,14 @@ class RecordingSource final : public formats::WeightSource {
   }
   // What was asked for since the last call: "tensor+offset" and bytes.
   [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> asked() const {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(asked_, {});
+  }
+  // As asked(), once another thread has asked `count` times.
+  [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> asked_soon(
+      std::size_t count) const {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(60), [&] { return asked_.size() >= count; });
     return std::exchange(asked_, {});
   }
   [[nodiscard]] std::vector<const formats::TensorInfo*> order(
@@ -64,6 +77,8 @@ class RecordingSource final : public formats::WeightSource {
   std::deque<std::vector<std::byte>> data_;
   std::vector<formats::TensorInfo> tensors_;
   std::vector<std::filesystem::path> files_ = {"file"};
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
   mutable std::vector<std::pair<std::string, std::size_t>> asked_;
 };
 
@@ -123,7 +138,7 @@ TEST_F(ReadAheadTest, TheLoaderAsksForWhatTheCheckerSaw) {
   take(checker);
   EXPECT_THAT(source_.asked(), IsEmpty());
   loader.read_ahead(checker.order());
-  EXPECT_THAT(source_.asked(), ElementsAre(Pair("b+0", 30), Pair("c+0", 200)));
+  EXPECT_THAT(source_.asked_soon(2), ElementsAre(Pair("b+0", 30), Pair("c+0", 200)));
   take(loader);
   EXPECT_THAT(source_.asked(), IsEmpty());
 }
