@@ -111,13 +111,19 @@ class RuntimeOptions {
     if (selector.no_kv_cache()) no_kv_cache_ = true;
   }
   [[nodiscard]] models::LoadOptions load_options() const;
-  [[nodiscard]] engine::EngineOptions engine_options() const;
+  // For a command that has `together` sequences to run at once, where --max-seqs is not given.
+  [[nodiscard]] engine::EngineOptions engine_options(std::int64_t together = 1) const;
+  [[nodiscard]] bool throughput() const { return throughput_; }
 
  private:
   int threads_ = 0;
   std::optional<std::int32_t> prompt_batchsize_;
   std::int64_t cache_tokens_ = 0;
   std::int64_t cache_mebibytes_ = 0;
+  double memory_usage_ = 0;
+  std::optional<std::int32_t> max_sequences_;
+  bool truncate_ = false;
+  bool throughput_ = false;
   std::int64_t max_memory_ = 0;
   std::int32_t block_size_ = 32;
   std::optional<std::int64_t> prefix_cache_;

@@ -120,7 +120,7 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments,
 }
 
 int dispatch(std::vector<std::string> arguments) {
-  std::string log_level(kDefaultLogLevel);
+  std::string log_level(log::debug_requested() ? "debug" : kDefaultLogLevel);
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
     constexpr std::string_view kLogLevel = "--log-level";

@@ -19,6 +19,8 @@
 #include "engine/request_check.h"
 #include "engine/scheduler.h"
 #include "engine/step_cost.h"
+#include "engine/step_log.h"
+#include "engine/truncation.h"
 
 namespace mistral::engine {
 namespace {
@@ -128,6 +130,7 @@ struct Engine::Impl {
   StepCost cost;
   double draft_seconds = 0;  // that a guess takes
   EngineStats stats;
+  StepLog step_log;
 
   std::thread thread;  // last: it uses all of the above
 };
@@ -140,7 +143,8 @@ Engine::Impl::Impl(nn::SequenceModel& the_model, const text::Tokenizer* the_toke
       options(the_options),
       blocks(model.cache_groups(), model.block_size(), model.cache_bytes(),
              prefix_options(model, options)),
-      scheduler(blocks, scheduler_limits(model, options)) {
+      scheduler(blocks, scheduler_limits(model, options)),
+      step_log(options.log_throughput) {
   limits = {.vocab_size = model.vocab_size(),
             .context_length = model.context_length(),
             .cache_tokens = blocks.max_tokens(model.context_length()),
@@ -163,6 +167,7 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
     throw make_error(ErrorKind::kInvalidArgument, "n: {}, expected 1 to {}", count,
                      options.max_queued);
   }
+  if (request.truncate || options.truncate_prompts) truncate_prompt(request, limits);
   check_request(request, limits);
   const std::int64_t most =
       std::int64_t{std::max(options.max_queued, 0)} + std::max(options.max_sequences, 1);
@@ -277,11 +282,13 @@ void Engine::Impl::step() {
   compute();
   const double seconds = seconds_since(start);
   cost.note(batch.rows(), seconds);
+  step_log.note(rows, seconds);
   ++stats.steps;
   stats.step_seconds.add(seconds);
   stats.step_rows.add(batch.rows());
   stats.step_sequences.add(static_cast<double>(rows.size()));
   deliver();
+  if (scheduler.idle()) step_log.idle();
 }
 
 // Asks for guesses of what the running answers go on with.

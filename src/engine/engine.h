@@ -28,6 +28,8 @@ struct EngineOptions {
   bool keep_cache = true;  // false: each token is computed from the whole sequence
   std::shared_ptr<Drafter> drafter = nullptr;  // speculative decoding; null: none
   std::int32_t max_drafts = 10;                // tokens guessed at once
+  bool truncate_prompts = false;               // cuts prompts that are too long: see truncation.h
+  bool log_throughput = false;                 // tokens per second, at level info
   bool adapt_drafts = true;                    // false: always as many, whether they pay or not
 };
 

@@ -25,6 +25,7 @@ struct Request {
   std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
   LogitsSink on_prompt_logits;  // when set: every prompt row's logits, in order of position
+  bool truncate = false;        // a prompt that is too long is cut: see truncation.h
   std::int32_t priority = 0;    // higher ones come first
   // Requests share what they computed only with others of the same salt.
   std::uint64_t cache_salt = 0;

@@ -8,6 +8,7 @@
 #include "core/cpu_count.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "models/debug_files.h"
 #include "models/description.h"
 #include "models/memory_plan.h"
 #include "nn/decoder.h"
@@ -45,6 +46,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   model.name = description.name;
   model.architecture = std::string(description.family->name);
   model.parameters = parameter_count(*description.weights);
+  if (log::debug_requested()) write_tensor_list(path.kind, *description.weights, ".");
   const MemoryPlan plan = plan_memory(description, options);
   log_plan(plan);
   require_fit(plan, model.name);
@@ -64,6 +66,10 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
                               [&] { load_text_side(path, description, model, options.text); });
   nn::DecoderWeights weights = nn::load_weights(description.spec, loader);
   text_side.get();
+  if (model.tokenizer) {
+    log::debug("tokenizer: {} tokens; end tokens [{}]", model.tokenizer->vocab_size(),
+               fmt::join(model.end_tokens, ", "));
+  }
 
   nn::DecoderOptions decoder;
   decoder.context_length = static_cast<std::int32_t>(plan.context);
