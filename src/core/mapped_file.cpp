@@ -117,6 +117,17 @@ void MappedFile::release(std::span<const std::byte> part) const {
   advise((begin + mask) & ~mask, (begin + part.size()) & ~mask, MADV_DONTNEED);
 }
 
+void MappedFile::forget(std::span<const std::byte> part) const {
+  release(part);
+  if (part.empty()) return;
+  // Opened anew, so that no descriptor is held while a model runs. Should another file stand there
+  // by now, it is read from the disk once more than it would be.
+  const FileDescriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return;
+  (void)::posix_fadvise(file.get(), part.data() - data_, static_cast<off_t>(part.size()),
+                        POSIX_FADV_DONTNEED);
+}
+
 void MappedFile::prefetch(std::span<const std::byte> part) const {
   const std::uintptr_t mask = page_size() - 1;
   const auto begin = reinterpret_cast<std::uintptr_t>(part.data());

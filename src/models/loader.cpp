@@ -77,6 +77,14 @@ std::int64_t cache_budget(const nn::DecoderSpec& spec, const LoadOptions& option
   return bytes;
 }
 
+// Whether packed weights and the system's cache of their files fit into memory side by side.
+bool fits_twice(const formats::WeightSource& weights) {
+  std::uint64_t bytes = 0;
+  for (const formats::TensorInfo& tensor : weights.tensors()) bytes += byte_size(tensor.view);
+  const std::int64_t available = available_memory();  // with what is cached of files
+  return available == 0 || bytes <= static_cast<std::uint64_t>(available) / 2;
+}
+
 }  // namespace
 
 LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& pool) {
@@ -114,6 +122,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   nn::WeightLoader checker(*description.weights, nullptr, DType::kCount, nullptr);
   (void)nn::load_weights(description.spec, checker);
   loader.read_ahead(checker.order());
+  if (!fits_twice(*description.weights)) loader.forget_files();
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
   auto text_side = std::async(std::launch::async | std::launch::deferred,
                               [&] { load_text_side(path, description, model, options.text); });

@@ -49,6 +49,14 @@ const formats::TensorInfo& WeightLoader::matrix_info(const std::string& name) co
   return tensor;
 }
 
+void WeightLoader::give_back(const formats::TensorInfo& tensor) const {
+  if (forget_files_) {
+    source_.forget(tensor);
+  } else {
+    source_.release(tensor);
+  }
+}
+
 void WeightLoader::advance(std::uint64_t bytes) {
   done_ += bytes;
   if (read_ahead_) read_ahead_->advance(done_);
@@ -87,7 +95,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
       if (!tensor.scattered) {
         formats::TensorInfo part = tensor;
         part.view.data = done;
-        source_.release(part);
+        give_back(part);
       }
       advance(done.size());
     });
@@ -228,7 +236,7 @@ void WeightLoader::release(const std::string& name) {
   for (Collected& kept : collected_) {
     if (kept.tensor == &tensor) kept = {};
   }
-  if (!tensor.scattered) source_.release(tensor);
+  if (!tensor.scattered) give_back(tensor);
 }
 
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size, float offset) {

@@ -39,6 +39,7 @@ class RecordingSource final : public formats::WeightSource {
   }
   [[nodiscard]] const std::vector<std::filesystem::path>& files() const override { return files_; }
   void release(const formats::TensorInfo&) const override {}
+  void forget(const formats::TensorInfo&) const override {}
   void prefetch(const formats::TensorInfo& part) const override {
     for (const auto& tensor : tensors_) {
       const std::byte* begin = tensor.view.data.data();
