@@ -119,7 +119,6 @@ void MappedFile::release(std::span<const std::byte> part) const {
 }
 
 void MappedFile::forget(std::span<const std::byte> part) const {
-  release(part);
   if (part.empty()) return;
   // Opened anew, so that no descriptor is held while a model runs. Should another file stand there
   // by now, it is read from the disk once more than it would be.

@@ -121,8 +121,9 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   // All names and shapes are checked before the first weight is read, which tells their order, too.
   nn::WeightLoader checker(*description.weights, nullptr, DType::kCount, nullptr);
   (void)nn::load_weights(description.spec, checker);
-  loader.read_ahead(checker.order());
-  if (!fits_twice(*description.weights)) loader.forget_files();
+  loader.read_ahead(checker.order(), fits_twice(*description.weights)
+                                         ? nn::ReadAhead::Behind::kKeep
+                                         : nn::ReadAhead::Behind::kForget);
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
   auto text_side = std::async(std::launch::async | std::launch::deferred,
                               [&] { load_text_side(path, description, model, options.text); });

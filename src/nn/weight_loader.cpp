@@ -13,8 +13,9 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
   for (const formats::TensorInfo& tensor : source.tensors()) total_ += byte_size(tensor.view);
 }
 
-void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order) {
-  read_ahead_.emplace(ReadAhead(source_, order));
+void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order,
+                              ReadAhead::Behind behind) {
+  read_ahead_.emplace(ReadAhead(source_, order, behind));
   read_ahead_->advance(done_);
 }
 
@@ -47,14 +48,6 @@ const formats::TensorInfo& WeightLoader::matrix_info(const std::string& name) co
                      source_.files()[tensor.file].string(), name, to_string(tensor.view.shape));
   }
   return tensor;
-}
-
-void WeightLoader::give_back(const formats::TensorInfo& tensor) const {
-  if (forget_files_) {
-    source_.forget(tensor);
-  } else {
-    source_.release(tensor);
-  }
 }
 
 void WeightLoader::advance(std::uint64_t bytes) {
@@ -95,7 +88,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
       if (!tensor.scattered) {
         formats::TensorInfo part = tensor;
         part.view.data = done;
-        give_back(part);
+        source_.release(part);
       }
       advance(done.size());
     });
@@ -236,7 +229,7 @@ void WeightLoader::release(const std::string& name) {
   for (Collected& kept : collected_) {
     if (kept.tensor == &tensor) kept = {};
   }
-  if (!tensor.scattered) give_back(tensor);
+  if (!tensor.scattered) source_.release(tensor);
 }
 
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size, float offset) {

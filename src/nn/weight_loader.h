@@ -31,10 +31,7 @@ class WeightLoader {
                ProgressCallback on_progress);
 
   // While it loads, what `order` names is read ahead: the tensors as they will be taken.
-  void read_ahead(const std::vector<const formats::TensorInfo*>& order);
-  // What was taken is also taken out of the system's cache of files, where it would stay for the
-  // next start: for a machine whose memory does not hold a model twice.
-  void forget_files() { forget_files_ = true; }
+  void read_ahead(const std::vector<const formats::TensorInfo*>& order, ReadAhead::Behind behind);
   // Tensors in the order in which they were asked for, each as often as it was.
   [[nodiscard]] const std::vector<const formats::TensorInfo*>& order() const { return order_; }
 
@@ -106,7 +103,6 @@ class WeightLoader {
   // `rows` rows of the tensor, counted over all but its last dimension, as f32.
   [[nodiscard]] std::vector<float> decode(const formats::TensorInfo& tensor, std::int64_t first_row,
                                           std::int64_t rows);
-  void give_back(const formats::TensorInfo& tensor) const;
   void advance(std::uint64_t bytes);
 
   const formats::WeightSource& source_;
@@ -122,7 +118,6 @@ class WeightLoader {
   std::array<Collected, 2> collected_;
   std::vector<const formats::TensorInfo*> order_;
   std::optional<ReadAheadThread> read_ahead_;
-  bool forget_files_ = false;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
 };

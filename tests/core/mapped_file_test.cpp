@@ -103,6 +103,7 @@ TEST(MappedFile, KeepsTheContentWhenPagesAreReleased) {
     file.release(file.bytes().subspan(begin, size));
     file.prefetch(file.bytes().subspan(begin, size));
     EXPECT_EQ(content_of(file), content) << begin << " " << size;
+    file.release(file.bytes().subspan(begin, size));
     file.forget(file.bytes().subspan(begin, size));
     EXPECT_EQ(content_of(file), content) << begin << " " << size;
   }

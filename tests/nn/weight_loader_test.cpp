@@ -49,9 +49,7 @@ class TwoForms final : public formats::WeightSource {
   }
   void forget(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
-    forgotten_ += tensor.view.data.size();
   }
-  [[nodiscard]] std::size_t forgotten() const { return forgotten_; }
   void prefetch(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
   }
@@ -84,7 +82,6 @@ class TwoForms final : public formats::WeightSource {
   std::vector<formats::TensorInfo> tensors_;
   std::vector<std::filesystem::path> files_ = {"file"};
   mutable int collected_ = 0;
-  mutable std::size_t forgotten_ = 0;
 };
 
 std::vector<float> numbers(const std::shared_ptr<const ops::Weight>& weight) {
@@ -165,16 +162,6 @@ TEST_F(WeightLoaderTest, CollectsAPairOnce) {
   EXPECT_EQ(source_.collected(), 3);
   (void)checker_.matrix("matrix.scattered", 6, 4);
   EXPECT_EQ(source_.collected(), 3);
-}
-
-TEST_F(WeightLoaderTest, ForgetsFilesOnlyWhenToldTo) {
-  (void)loader_.matrix("matrix", 6, 4);
-  EXPECT_EQ(source_.forgotten(), 0U);
-  loader_.forget_files();
-  (void)loader_.matrix("matrix", 6, 4);
-  EXPECT_EQ(source_.forgotten(), 6 * 4 * sizeof(float));
-  (void)loader_.matrix("matrix.scattered", 6, 4);
-  EXPECT_EQ(source_.forgotten(), 6 * 4 * sizeof(float));
 }
 
 }  // namespace
