@@ -1,4 +1,5 @@
-// Answers one message and prints the answer while it is generated.
+// Answers one message and prints the answer while it is generated; reasoning goes to standard
+// error.
 //
 //   chat MODEL [MESSAGE [MAX_TOKENS]]
 //
@@ -22,13 +23,14 @@ int main(int argc, char** argv) {
     mistral::SamplingParams sampling = model.default_sampling();
     sampling.max_tokens = argc > 3 ? std::stoll(argv[3]) : 200;
 
-    const auto print = [](const mistral::Chunk& chunk) {
-      std::cout << chunk.text << std::flush;
+    const bool chats = model.info().has_chat_template;
+    const auto print = [chats](const mistral::Chunk& chunk) {
+      std::cerr << chunk.reasoning;
+      std::cout << (chats ? chunk.content : chunk.text) << std::flush;
       return static_cast<bool>(std::cout);  // stops when the reader is gone
     };
-    const mistral::Response response = model.info().has_chat_template
-                                           ? model.chat({{"user", message}}, sampling, print)
-                                           : model.complete(message, sampling, print);
+    const mistral::Response response = chats ? model.chat({{"user", message}}, sampling, print)
+                                             : model.complete(message, sampling, print);
     std::cout << '\n';
     if (response.finish_reason == mistral::FinishReason::kError) {
       std::cerr << "error: " << response.error << '\n';

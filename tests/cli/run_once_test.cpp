@@ -77,6 +77,23 @@ TEST_F(RunOnceTest, LoadingShowsABarOnATerminalOnly) {
   EXPECT_THAT(run_program(arguments).err, Not(HasSubstr("loading")));
 }
 
+TEST_F(RunOnceTest, ReasoningGoesToStandardErrorAndTheAnswerToStandardOutput) {
+  const TemporaryFolder folder;
+  // The prompt opens the reasoning, and the model's random words never close it.
+  const std::string open = folder.write("open.jinja", "{{ messages[0].content }}<think>").string();
+  const std::string closed =
+      folder.write("closed.jinja", "{{ messages[0].content }}<think></think>").string();
+  const std::vector<std::string> options{"--prompt", "hello", "--greedy", "--max-tokens", "12"};
+  const Outcome thinks = run(join(options, {"--chat-template", open}));
+  EXPECT_EQ(thinks.code, 0) << thinks.err;
+  EXPECT_EQ(thinks.out, "\n");
+  EXPECT_THAT(thinks.err, ContainsRegex("^.+\nprompt: "));
+  const Outcome answers = run(join(options, {"--chat-template", closed}));
+  EXPECT_EQ(answers.code, 0) << answers.err;
+  EXPECT_GT(answers.out.size(), 1U);
+  EXPECT_THAT(answers.err, StartsWith("prompt: "));
+}
+
 TEST_F(RunOnceTest, ASeedMakesAnswersRepeatable) {
   const std::vector<std::string> options{
       "--prompt", "hello", "--temperature", "1.5", "--top-k", "0", "--max-tokens", "16", "--seed"};

@@ -59,6 +59,28 @@ TEST(TokenizerComponents, PreTokenizers) {
   EXPECT_GT(cases, 0U);
 }
 
+// Characters whose script newer versions of Unicode have changed: tokenizers were trained with
+// version 9.
+TEST(TokenizerComponents, ScriptsAreThoseOfUnicode9) {
+  const auto pre_tokenizer =
+      make_pre_tokenizer(value_of({{"type", "UnicodeScripts"}}), "pre_tokenizer");
+  const auto pieces_of = [&](const std::string& input) {
+    Pieces pieces(AlignedText(input, 0, AlignedText::Tracking::kOn), {{0, input.size(), -1}});
+    pre_tokenizer->apply(pieces);
+    std::vector<std::string> found;
+    for (const Pieces::Piece& piece : pieces.list()) {
+      if (piece.begin != piece.end) found.emplace_back(pieces.text(piece));
+    }
+    return found;
+  };
+  using Texts = std::vector<std::string>;
+  const std::string armenian = "\u0561";
+  EXPECT_EQ(pieces_of(armenian + "\u0589" + armenian), (Texts{armenian, "\u0589", armenian}));
+  const std::string arabic = "\u0628";
+  EXPECT_EQ(pieces_of(arabic + "\u061C" + arabic), (Texts{arabic, "\u061C", arabic}));
+  EXPECT_EQ(pieces_of("\u0915\u0953\u0954\u0915!"), (Texts{"\u0915\u0953\u0954\u0915", "!"}));
+}
+
 TEST(TokenizerComponents, Decoders) {
   std::size_t cases = 0;
   for (const Json& line : lines("decoders.jsonl")) {

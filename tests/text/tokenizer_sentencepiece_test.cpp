@@ -64,6 +64,14 @@ TEST(SentencePiece, EncodesAndDecodesAsTheLibrary) {
   EXPECT_GT(cases, 500U);
 }
 
+TEST(SentencePiece, BrokenBytesAreReplacedOneByOne) {
+  const auto tokenizer = load_sentencepiece(data_folder() / "bpe_bytes/tokenizer.model");
+  const auto byte = [&](const char* piece) { return *tokenizer->find(piece); };
+  const std::vector<TokenId> ids{byte("<0xE8>"), byte("<0xB7>"), byte("<0xC3>"),
+                                 byte("<0xA9>"), byte("<0xF0>"), byte("<0x9F>")};
+  EXPECT_EQ(tokenizer->decode(ids, true), "\xEF\xBF\xBD\xEF\xBF\xBDé\xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
 class SentencePieceFolder : public ::testing::Test {
  protected:
   void SetUp() override { fs::copy_file(data_folder() / "bpe_symbols/tokenizer.model", model()); }

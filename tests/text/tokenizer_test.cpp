@@ -10,6 +10,7 @@
 #include "text/tokenizer/gguf_pre_tokenizer.h"
 #include "text/tokenizer/gguf_vocabulary.h"
 #include "text/tokenizer/hf_tokenizer.h"
+#include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
 namespace {
@@ -192,6 +193,20 @@ TEST(GgufVocabulary, SpecialTokensNeverCutCharacters) {
   EXPECT_THAT(tokenizer->encode("x \xE4\xBD\xA0", {.add_special = false}), ElementsAre(2, 0));
 }
 
+// As the original normaliser, which drops what has no place in a text, private use included.
+TEST(GgufWordPiece, DropsControlsAndPrivateUse) {
+  Metadata gguf;
+  gguf.add("tokenizer.ggml.model", "bert")
+      .texts("tokenizer.ggml.tokens", {"[UNK]", "▁x", "y"})
+      .add("tokenizer.ggml.token_type", formats::GgufType::kI32,
+           std::vector<std::int64_t>{kUnknown, kNormal, kNormal})
+      .add("tokenizer.ggml.unknown_token_id", std::int64_t{0});
+  const auto tokenizer = load_gguf_tokenizer(gguf.get());
+  EXPECT_THAT(
+      tokenizer->encode("x\xEE\x80\x80y \xF4\x8F\xBF\xBD x\x01\xC2\xAD", {.add_special = false}),
+      ElementsAre(1, 2, 1));
+}
+
 TEST(GgufVocabulary, SaysWhatIsWrong) {
   const auto message = [](const formats::GgufMetadata& gguf) -> std::string {
     try {
@@ -265,6 +280,56 @@ TEST(Detokenizer, ShowsTheSpecialTokensThatMarkReasoning) {
   std::string text;
   for (const TokenId id : {2, 0, 3, 1, 4}) text += detokenizer.push(id);
   EXPECT_EQ(text, "[THINK]a[/THINK]b");
+}
+
+// Decoders that look at neighbours: what prints nothing must not hide the token before.
+TEST(Detokenizer, KeepsNeighboursBehindSkippedTokens) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"BPE","vocab":{"a</w>":0,"b":1,"c</w>":2},"merges":[],
+                   "end_of_word_suffix":"</w>"},
+          "added_tokens":[{"id":3,"content":"<s>","special":true},
+                          {"id":4,"content":"<think>","special":true}],
+          "decoder":{"type":"BPEDecoder","suffix":"</w>"}})");
+  ASSERT_FALSE(tokenizer->decodes_by_token());
+  std::vector<TokenId> ids;
+  for (int i = 0; i < 40; ++i) {
+    ids.insert(ids.end(), {0, 3, 3, 1, 2});
+    ids.insert(ids.end(), static_cast<std::size_t>(i), 3);
+    ids.insert(ids.end(), static_cast<std::size_t>(i), 99);  // unknown
+  }
+  Detokenizer detokenizer(*tokenizer, true);
+  std::string text;
+  for (const TokenId id : ids) text += detokenizer.push(id);
+  text += detokenizer.finish();
+  EXPECT_EQ(text, tokenizer->decode(ids, true));
+  EXPECT_THAT(text, testing::StartsWith("a bc a bc a"));
+
+  Detokenizer shows(*tokenizer, true, {4});
+  text.clear();
+  for (const TokenId id : {3, 0, 4, 1, 3}) text += shows.push(id);
+  EXPECT_EQ(text + std::string(shows.finish()), "a <think>b");
+}
+
+// A decoder that rewrites what was printed cannot be followed; it must still end, in whole
+// characters and in time that is not squared.
+TEST(Detokenizer, GoesOnWhenADecoderChangesPrintedText) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0,"b":1,"é":2},"unk_token":"a"},
+          "decoder":{"type":"Sequence","decoders":[
+             {"type":"Fuse"},{"type":"Replace","pattern":{"String":"ab"},"content":"é"}]}})");
+  ASSERT_FALSE(tokenizer->decodes_by_token());
+  Detokenizer detokenizer(*tokenizer, false);
+  std::string text;
+  std::size_t longest = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    const std::string_view piece = detokenizer.push(i % 3);
+    longest = std::max(longest, piece.size());
+    text += piece;
+    EXPECT_TRUE(utf8::is_valid(piece));
+  }
+  text += detokenizer.finish();
+  EXPECT_LT(longest, 200U);
+  EXPECT_GT(text.size(), 100'000U);
 }
 
 std::string json_error(std::string_view json) {

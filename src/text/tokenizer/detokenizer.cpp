@@ -6,7 +6,13 @@
 namespace mistral::text {
 namespace {
 
-constexpr std::size_t kWindow = 16;  // tokens; decoders look at most at the token before
+// Decoders look at most at the token before; a window of tokens that print something is decoded
+// again with each new one, and cut to its newer part when it is full.
+constexpr std::size_t kWindow = 32;
+constexpr std::size_t kKept = 16;
+// So many tokens are not waited with for the end of a character, or when a decoder changed what
+// was printed already: the rest goes on behind it.
+constexpr std::size_t kLongestWindow = 64;
 
 }  // namespace
 
@@ -35,17 +41,27 @@ std::string_view Detokenizer::push(TokenId id) {
 
 std::string_view Detokenizer::push_by_window(TokenId id) {
   piece_.clear();
+  const std::string_view token = tokenizer_.token(id);
+  const bool unknown = token.empty() && tokenizer_.find(token) != id;
+  const bool shown = std::find(shown_.begin(), shown_.end(), id) != shown_.end();
+  // What prints nothing would push out of the window what the next token's text depends on.
+  if (unknown || (skip_special_ && !shown && tokenizer_.is_special(id))) return piece_;
   window_.push_back(id);
-  const std::string text = tokenizer_.decode(window_, skip_special_);
-  if (!text.ends_with(utf8::kReplacementBytes) && text.starts_with(window_text_)) {
-    piece_ = text.substr(window_text_.size());
-    window_text_ = text;
-    if (window_.size() >= kWindow) {
-      window_.erase(window_.begin(), window_.end() - 2);
-      window_text_ = tokenizer_.decode(window_, skip_special_);
-    }
-  }
+  const std::string text = tokenizer_.decode(window_, /*skip_special=*/false);
+  const bool certain = !text.ends_with(utf8::kReplacementBytes) && text.starts_with(window_text_);
+  if (!certain && window_.size() < kLongestWindow) return piece_;
+  append_from_window(text);
+  const bool full = window_.size() >= kWindow;
+  if (full) window_.erase(window_.begin(), window_.end() - kKept);
+  window_text_ = full ? tokenizer_.decode(window_, /*skip_special=*/false) : text;
   return piece_;
+}
+
+// What `text` has beyond the printed text, whole characters only.
+void Detokenizer::append_from_window(std::string_view text) {
+  std::size_t begin = std::min(text.size(), window_text_.size());
+  while (begin < text.size() && !utf8::is_boundary(text[begin])) ++begin;
+  piece_ = text.substr(begin);
 }
 
 std::string_view Detokenizer::finish() {
@@ -54,8 +70,7 @@ std::string_view Detokenizer::finish() {
     utf8::append_repaired(pending_, piece_);
     pending_.clear();
   } else {
-    const std::string text = tokenizer_.decode(window_, skip_special_);
-    piece_ = text.substr(std::min(text.size(), window_text_.size()));
+    append_from_window(tokenizer_.decode(window_, /*skip_special=*/false));
     window_.clear();
     window_text_.clear();
   }

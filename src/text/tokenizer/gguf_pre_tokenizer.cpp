@@ -52,7 +52,8 @@ constexpr std::string_view kJais2 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s{512}(?!\S)|\s{256}(?!\S)|\s{128}(?!\S)|\s{64}(?!\S)|\s{32}(?!\S)|\s{16}(?!\S)|\s{8}(?!\S)|\s{4}(?!\S)|\s{1,2}(?!\S)|\s{1})";
 constexpr std::string_view kLines = R"([^\n]+|[\n]+)";
 constexpr std::string_view kAfmoeCjk =
-    "[一-鿿㐀-䶿\\x{F900}-\\x{FAFF}぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-"
+    "[一-鿿㐀-䶿\\x{F900}-\\x{FAFF}぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-"
+    "ꩿꧠ-"
     "꧿가-"
     "힯ᄀ-"
     "ᇿ]"
@@ -137,16 +138,14 @@ const std::vector<Entry>& entries() {
         {{"tiny_aya", "cohere2moe"}, exact(make({known::kGroupsOfWords, known::kO200k}))});
     list.push_back({{"bailingmoe", "bailingmoe2", "llada-moe"}, exact(make({known::kBailing}))});
     list.push_back({{"seed-coder"}, exact(make({kSeedCoder}))});
-    list.push_back({{"exaone-moe"}, exact(make({kExaoneMoe}))});
+    list.push_back({{"exaone-moe"}, make({kExaoneMoe})});
     list.push_back({{"kimi-k2"}, exact(make({kKimi}))});
     list.push_back({{"superbpe"}, exact(make({"\\p{N}+", known::kPlacesOfGroups}))});
     list.push_back(
         {{"ufakzeka"},
          exact(make(
              {R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"}))});
-    list.push_back(
-        {{"afmoe"},
-         exact(make({known::kGroupsOfNumbers, kAfmoeCjk, kDeepseek3}))});
+    list.push_back({{"afmoe"}, exact(make({known::kGroupsOfNumbers, kAfmoeCjk, kDeepseek3}))});
     list.push_back({{"bloom", "gpt3-finnish"}, bloom});
     list.push_back({{"poro-chat"}, exact(bloom)});
     list.push_back({{"viking"}, exact(make({kBloom, kDigit}))});

@@ -142,8 +142,12 @@ std::string GgufTokenizer::decode(std::span<const TokenId> ids, bool skip_specia
     append_bytes(id, first, skip_special, bytes);
     first = first && bytes.empty() && drops_all_leading_spaces();
   }
-  std::string text = utf8::is_valid(bytes) ? std::move(bytes) : utf8::repaired(bytes);
+  std::string text = utf8::is_valid(bytes) ? std::move(bytes) : repaired(bytes);
   return vocabulary_.clean_up_spaces ? clean_up_spaces(text) : text;
+}
+
+std::string GgufTokenizer::repaired(std::string_view bytes) const {
+  return utf8::repaired(bytes);
 }
 
 std::unique_ptr<Tokenizer> load_gguf_tokenizer(const formats::GgufMetadata& gguf) {

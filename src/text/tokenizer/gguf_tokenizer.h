@@ -19,7 +19,7 @@ class GgufTokenizer : public Tokenizer {
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text,
                                             const EncodeOptions& options) const final;
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special) const final;
-  void append_bytes(TokenId id, bool first, bool skip_special, std::string& out) const final;
+  void append_bytes(TokenId id, bool first, bool skip_special, std::string& out) const override;
 
   [[nodiscard]] std::size_t vocab_size() const final { return vocabulary_.tokens.size(); }
   [[nodiscard]] std::size_t trained_size() const final;
@@ -83,6 +83,8 @@ class GgufTokenizer : public Tokenizer {
   [[nodiscard]] const GgufVocabulary& vocabulary() const { return vocabulary_; }
 
  private:
+  // Decoded bytes that are not UTF-8, as text.
+  [[nodiscard]] virtual std::string repaired(std::string_view bytes) const;
   struct Specials {
     std::vector<TokenId> ids;
     std::vector<PatternMatcher::Strip> strips;

@@ -47,9 +47,8 @@ class GgufWordPiece final : public GgufTokenizer {
         continue;
       }
       const std::uint32_t category = unicode::category_mask(c);
-      if (c == 0 || c == utf8::kReplacement || (category & (U_GC_CC_MASK | U_GC_CF_MASK)) != 0) {
-        continue;
-      }
+      constexpr std::uint32_t kControls = U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK;
+      if (c == 0 || c == utf8::kReplacement || (category & kControls) != 0) continue;
       if (vocabulary().strip_accents && (category & U_GC_M_MASK) != 0) continue;
       const bool alone = unicode::is_punctuation(c) || unicode::is_cjk_ideograph(c);
       if (vocabulary().lowercase) {

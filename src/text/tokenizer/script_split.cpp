@@ -16,6 +16,9 @@ int script_of(char32_t c) {
   if (c == 0x30FC) return USCRIPT_HAN;  // the prolonged sound mark
   // The table that trained tokenizers is of Unicode 9.
   if (c >= 0x80 && unicode::introduced_in(c) > 9) return kAnyScript;
+  // Characters that have moved to another script since.
+  if (c == 0x589 || c == 0x61C) return USCRIPT_COMMON;
+  if (c == 0x953 || c == 0x954) return USCRIPT_DEVANAGARI;
   UErrorCode status = U_ZERO_ERROR;
   const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &status);
   if (U_FAILURE(status) != 0 || script == USCRIPT_UNKNOWN) return kAnyScript;

@@ -147,8 +147,25 @@ class SentencePieceTokenizer final : public GgufTokenizer {
   }
 
   [[nodiscard]] bool drops_all_leading_spaces() const override { return remove_extra_whitespaces_; }
+  // Only the sign for a space is dropped, not the space of a user-defined piece.
+  void append_bytes(TokenId id, bool first, bool skip_special, std::string& out) const override {
+    GgufTokenizer::append_bytes(id, first && !token(id).starts_with(' '), skip_special, out);
+  }
 
  private:
+  // Each byte that is no part of a character becomes a sign of its own.
+  [[nodiscard]] std::string repaired(std::string_view bytes) const override {
+    std::string out;
+    while (!bytes.empty()) {
+      const utf8::Scan next = utf8::scan(bytes);
+      const bool valid = next.kind == utf8::Scan::Kind::kValid;
+      const std::size_t length = valid ? next.length : 1;
+      out += valid ? bytes.substr(0, length) : utf8::kReplacementBytes;
+      bytes.remove_prefix(length);
+    }
+    return out;
+  }
+
   // The longest user-defined piece at the beginning of `text`, 0 when there is none.
   [[nodiscard]] std::size_t user_defined_length(std::string_view text) const {
     std::size_t longest = 0;

@@ -93,6 +93,7 @@ class Detokenizer {
 
  private:
   std::string_view push_by_window(TokenId id);
+  void append_from_window(std::string_view text);
 
   const Tokenizer& tokenizer_;
   bool skip_special_;
