@@ -119,6 +119,7 @@ TomlValue convert(const toml::node& node, const std::string& name, int depth) {
   }
   if (const auto* table = node.as_table()) {
     TomlValue::Table entries;
+    entries.reserve(table->size());
     for (const auto& [key, child] : *table) {
       entries.push_back(
           {std::string(key.str()), place_of(key.source()), convert(child, name, depth + 1)});
@@ -129,6 +130,7 @@ TomlValue convert(const toml::node& node, const std::string& name, int depth) {
     value.content = std::move(entries);
   } else if (const auto* array = node.as_array()) {
     TomlValue::Array elements;
+    elements.reserve(array->size());
     for (const toml::node& child : *array) elements.push_back(convert(child, name, depth + 1));
     value.content = std::move(elements);
   } else if (const auto* text = node.as_string()) {
