@@ -8,6 +8,7 @@
 #include "core/cpu_count.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "models/description.h"
 #include "models/memory_plan.h"
 #include "nn/decoder.h"
