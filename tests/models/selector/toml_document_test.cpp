@@ -72,6 +72,19 @@ TEST(TomlDocumentTest, WhatIsNotToml) {
   expect_refused("a = 99999999999999999999\n", "f.toml:1:", "not valid TOML");
 }
 
+// U+00E9, U+2C5F and U+FEFE are of parts of Unicode that the parser's tables do not know.
+TEST(TomlDocumentTest, LettersOutsideOfTexts) {
+  for (const std::string letter : {"\u00e9", "\u2c5f", "\ufefe", "\U0001f600"}) {
+    expect_refused(letter + " = 1\n", "f.toml:1:1: ", "not valid TOML");
+    expect_refused("[mode" + letter, "f.toml:1:", "not valid TOML");
+    expect_refused("a = 1\nb = " + letter, "f.toml:2:", "not valid TOML");
+    const TomlValue root = parse_toml("a = \"\"\"\\\n " + letter + "\"\"\" # " + letter, "f");
+    const auto& entries = std::get<TomlValue::Table>(root.content);
+    ASSERT_EQ(entries.size(), 1U);
+    EXPECT_EQ(std::get<std::string>(entries[0].value.content), letter);
+  }
+}
+
 TEST(TomlDocumentTest, NestingIsLimited) {
   const auto nested = [](int depth) {
     return "x = " + std::string(depth, '[') + std::string(depth, ']');
