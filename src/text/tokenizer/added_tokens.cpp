@@ -68,8 +68,10 @@ std::vector<Pieces::Piece> AddedTokens::cut(std::string_view text, const Group& 
     if (token.single_word && is_inside_word(text, match.begin, match.end)) continue;
     std::size_t begin = match.begin;
     std::size_t end = match.end;
-    if (token.lstrip) begin = std::max(blanks_at_end(text.substr(0, begin)), done);
+    if (token.lstrip) begin = blanks_at_end(text.substr(0, begin));
     if (token.rstrip) end += blanks_at_begin(text.substr(end));
+    begin = std::max(begin, done);
+    if (begin >= end) continue;  // among the blanks that the token before swallowed
     if (begin > done) pieces.push_back({done, begin, Pieces::kText});
     pieces.push_back({begin, end, token.id});
     done = end;
