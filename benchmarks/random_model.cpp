@@ -1,27 +1,23 @@
 #include "benchmarks/random_model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <fstream>
-#include <random>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "benchmarks/random_parts.h"
 #include "core/error.h"
 #include "formats/gguf.h"
-#include "quant/quantize.h"
 
 namespace mistral::benchmarks {
-
 namespace {
 
 constexpr std::size_t kAlignment = 32;  // of tensors in a GGUF file
-constexpr float kDeviation = 0.02F;
-constexpr std::int64_t kByteTokens = 256;
-constexpr std::int64_t kMostTokens = kByteTokens + kByteTokens * kByteTokens + 1;
 
 // The header of a GGUF file, version 3, field by field.
 class GgufHeader {
@@ -89,47 +85,17 @@ class GgufHeader {
   std::uint64_t data_size_ = 0;
 };
 
-std::string utf8(int code) {  // below U+0800
-  if (code < 0x80) return std::string(1, static_cast<char>(code));
-  return {static_cast<char>(0xC0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3F))};
-}
-
-// How a byte-level BPE writes each byte: printable ones of Latin-1 as they are, the others as the
-// characters from U+0100 on.
-std::vector<std::string> byte_characters() {
-  std::vector<std::string> characters;
-  int next = 0x100;
-  for (int byte = 0; byte < kByteTokens; ++byte) {
-    const bool printable =
-        (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-    characters.push_back(utf8(printable ? byte : next++));
-  }
-  return characters;
-}
-
-// All bytes, then pairs of them that merge, then the end token.
 void add_tokenizer(GgufHeader& header, std::int64_t vocab) {
-  const std::vector<std::string> bytes = byte_characters();
-  std::vector<std::string> tokens = bytes;
-  std::vector<std::string> merges;
-  // Pairs of letters first; they occur in texts.
-  constexpr std::int64_t kFirst = 'a';
-  for (std::int64_t i = 0; static_cast<std::int64_t>(tokens.size()) < vocab - 1; ++i) {
-    const std::string& left = bytes[static_cast<std::size_t>((kFirst + i / 256) % 256)];
-    const std::string& right = bytes[static_cast<std::size_t>((kFirst + i % 256) % 256)];
-    tokens.push_back(left + right);
-    merges.push_back(left + " " + right);
-  }
-  tokens.emplace_back("<|endoftext|>");
+  const RandomVocabulary vocabulary = random_vocabulary(vocab);
   constexpr std::int32_t kNormal = 1;
   constexpr std::int32_t kControl = 3;
-  std::vector<std::int32_t> types(tokens.size(), kNormal);
+  std::vector<std::int32_t> types(vocabulary.tokens.size(), kNormal);
   types.back() = kControl;
   header.text("tokenizer.ggml.model", "gpt2");
   header.text("tokenizer.ggml.pre", "gpt-2");
-  header.texts("tokenizer.ggml.tokens", tokens);
+  header.texts("tokenizer.ggml.tokens", vocabulary.tokens);
   header.numbers("tokenizer.ggml.token_type", types);
-  header.texts("tokenizer.ggml.merges", merges);
+  header.texts("tokenizer.ggml.merges", vocabulary.merges);
   header.number("tokenizer.ggml.bos_token_id", vocab - 1);
   header.number("tokenizer.ggml.eos_token_id", vocab - 1);
 }
@@ -140,11 +106,17 @@ struct Tensor {
   std::int64_t cols = 0;
   std::int64_t count = 1;  // matrices stacked in it
   bool exact = false;      // a matrix in f32 whatever the others are
+
+  [[nodiscard]] DType stored(DType type) const { return rows == 0 || exact ? DType::kF32 : type; }
+  [[nodiscard]] std::int64_t bytes(DType type) const {
+    return count * std::max<std::int64_t>(1, rows) * row_bytes(stored(type), cols);
+  }
 };
 
 std::vector<Tensor> tensors_of(const RandomModelShape& shape) {
   std::vector<Tensor> tensors{{"token_embd.weight", shape.vocab, shape.hidden},
                               {"output_norm.weight", 0, shape.hidden}};
+  if (shape.separate_head) tensors.push_back({"output.weight", shape.vocab, shape.hidden});
   for (std::int64_t i = 0; i < shape.layers; ++i) {
     const std::string block = fmt::format("blk.{}.", i);
     const auto add = [&](const char* name, std::int64_t rows, std::int64_t cols) {
@@ -175,102 +147,20 @@ std::vector<Tensor> tensors_of(const RandomModelShape& shape) {
   return tensors;
 }
 
-void check_shape(const RandomModelShape& shape, DType type) {
-  const auto refuse = [](const std::string& what) {
-    throw make_error(ErrorKind::kInvalidArgument, "random model: {}", what);
-  };
-  constexpr std::int64_t kMost = std::int64_t{1} << 20U;
-  for (const std::int64_t size : {shape.layers, shape.hidden, shape.feed_forward, shape.heads,
-                                  shape.kv_heads, shape.head_dim}) {
-    if (size < 1 || size > kMost) refuse(fmt::format("sizes are 1 to {}, not {}", kMost, size));
-  }
-  if (shape.context < 1 || shape.context > std::int64_t{1} << 30U) {
-    refuse(fmt::format("a context of {} tokens", shape.context));
-  }
-  if (shape.heads % shape.kv_heads != 0) {
-    refuse(fmt::format("{} heads do not share {} heads of the cache evenly", shape.heads,
-                       shape.kv_heads));
-  }
-  if (shape.head_dim % 2 != 0) refuse("the size of a head must be even");
-  if (shape.vocab <= kByteTokens || shape.vocab > kMostTokens) {
-    refuse(fmt::format("a vocabulary of {} tokens; expected {} to {}", shape.vocab, kByteTokens + 1,
-                       kMostTokens));
-  }
-  constexpr std::int64_t kMostExperts = 1024;
-  if (shape.experts < 0 || shape.experts > kMostExperts ||
-      (shape.experts > 0 && (shape.experts_used < 1 || shape.experts_used > shape.experts))) {
-    refuse(fmt::format("{} of {} experts; expected at most {}", shape.experts_used, shape.experts,
-                       kMostExperts));
-  }
-  const std::int64_t block = info(type).block_elements;
-  for (const std::int64_t cols : {shape.hidden, shape.feed_forward, shape.heads * shape.head_dim}) {
-    if (cols % block != 0) {
-      refuse(fmt::format("rows of {} weights are no whole blocks of {} ({})", cols, block,
-                         name(type)));
-    }
-  }
-}
-
-// Rows put together from a stock of encoded pieces, drawn at random: to draw and encode every
-// weight would take minutes. A piece is a block, or as many plain numbers.
-class RandomRows {
- public:
-  RandomRows(DType type, std::uint64_t seed) : generator_(seed) {
-    const std::int64_t block = info(type).block_elements;
-    const std::int64_t piece = block > 1 ? block : kPieceNumbers;
-    piece_bytes_ = static_cast<std::size_t>(row_bytes(type, piece));
-    std::normal_distribution<float> normal(0.0F, kDeviation);
-    std::vector<float> values(kPieces * static_cast<std::size_t>(piece));
-    for (float& value : values) value = normal(generator_);
-    stock_.resize(kPieces * piece_bytes_);
-    quant::quantize_row(type, values.data(), stock_.data(),
-                        static_cast<std::int64_t>(values.size()));
-  }
-
-  void fill(std::vector<std::byte>& row) {
-    for (std::size_t at = 0; at < row.size(); at += piece_bytes_) {
-      const std::size_t piece = generator_() % kPieces;
-      std::memcpy(row.data() + at, stock_.data() + piece * piece_bytes_,
-                  std::min(piece_bytes_, row.size() - at));
-    }
-  }
-
- private:
-  static constexpr std::size_t kPieces = 1024;
-  static constexpr std::int64_t kPieceNumbers = 32;
-  std::size_t piece_bytes_ = 0;
-  std::mt19937_64 generator_;
-  std::vector<std::byte> stock_;
-};
-
-void write_tensor(std::ofstream& out, const Tensor& tensor, DType type, RandomRows& rows) {
-  std::size_t written = 0;
-  const auto write = [&](const void* data, std::size_t size) {
-    out.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
-    written += size;
-  };
+void write_tensor(std::ofstream& out, const Tensor& tensor, RandomRows& rows) {
   if (tensor.rows == 0) {
     const std::vector<float> ones(static_cast<std::size_t>(tensor.cols), 1.0F);
-    write(ones.data(), ones.size() * sizeof(float));
+    out.write(reinterpret_cast<const char*>(ones.data()),
+              static_cast<std::streamsize>(ones.size() * sizeof(float)));
   } else {
-    std::vector<std::byte> row(static_cast<std::size_t>(row_bytes(type, tensor.cols)));
-    for (std::int64_t i = 0; i < tensor.rows * tensor.count && out; ++i) {
-      rows.fill(row);
-      write(row.data(), row.size());
-    }
+    rows.write(out, tensor.rows * tensor.count, tensor.cols);
   }
-  constexpr char kZeros[kAlignment] = {};
-  if (written % kAlignment != 0) write(kZeros, kAlignment - written % kAlignment);
 }
 
 }  // namespace
 
 void write_random_model(const std::filesystem::path& file, const RandomModelShape& shape,
                         DType type, std::uint64_t seed) {
-  if (!quant::can_quantize(type) || info(type).ggml_id < 0) {
-    throw make_error(ErrorKind::kUnsupported, "random model: weights of type {} cannot be written",
-                     name(type));
-  }
   check_shape(shape, type);
 
   GgufHeader header;
@@ -295,16 +185,10 @@ void write_random_model(const std::filesystem::path& file, const RandomModelShap
   add_tokenizer(header, shape.vocab);
   const std::vector<Tensor> tensors = tensors_of(shape);
   for (const Tensor& tensor : tensors) {
-    if (tensor.rows == 0) {
-      const std::int64_t dims[] = {tensor.cols};
-      header.tensor(tensor.name, dims, DType::kF32, row_bytes(DType::kF32, tensor.cols));
-    } else {
-      std::vector<std::int64_t> dims = {tensor.cols, tensor.rows};
-      if (tensor.count > 1) dims.push_back(tensor.count);
-      const DType stored = tensor.exact ? DType::kF32 : type;
-      header.tensor(tensor.name, dims, stored,
-                    tensor.count * tensor.rows * row_bytes(stored, tensor.cols));
-    }
+    std::vector<std::int64_t> dims = {tensor.cols};
+    if (tensor.rows > 0) dims.push_back(tensor.rows);
+    if (tensor.count > 1) dims.push_back(tensor.count);
+    header.tensor(tensor.name, dims, tensor.stored(type), tensor.bytes(type));
   }
 
   std::ofstream out(file, std::ios::binary | std::ios::trunc);
@@ -312,11 +196,15 @@ void write_random_model(const std::filesystem::path& file, const RandomModelShap
   out.write(head.data(), static_cast<std::streamsize>(head.size()));
   RandomRows rows(type, seed);
   RandomRows exact_rows(DType::kF32, seed);
+  constexpr char kZeros[kAlignment] = {};
+  std::int64_t written = 0;
   for (const Tensor& tensor : tensors) {
-    if (tensor.exact) {
-      write_tensor(out, tensor, DType::kF32, exact_rows);
-    } else {
-      write_tensor(out, tensor, type, rows);
+    write_tensor(out, tensor, tensor.exact ? exact_rows : rows);
+    written += tensor.bytes(type);
+    const auto beyond = static_cast<std::size_t>(written) % kAlignment;
+    if (beyond != 0) {
+      out.write(kZeros, static_cast<std::streamsize>(kAlignment - beyond));
+      written += static_cast<std::int64_t>(kAlignment - beyond);
     }
   }
   out.close();

@@ -1,4 +1,4 @@
-// random_model: writes GGUF files with random weights for benchmarks.
+// random_model: writes models with random weights for benchmarks.
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -8,6 +8,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <fmt/format.h>
 
 #include "benchmarks/random_model.h"
@@ -33,10 +34,11 @@ int main(int argc, char** argv) {
   std::string file;
   std::uint64_t seed = 1;
   benchmarks::RandomModelShape shape;
-  CLI::App app("Writes a Llama-shaped GGUF file whose matrices are random.");
+  std::int64_t shard_mib = 0;
+  CLI::App app("Writes a Llama-shaped model whose matrices are random.");
   app.add_option("type", type, "type of the matrices: F32, F16, BF16, Q4_0 … Q8_0, Q2_K … Q6_K")
       ->required();
-  app.add_option("file", file, "the file to write")->required();
+  app.add_option("file", file, "the GGUF file to write, or the folder")->required();
   const auto size = [&app](const char* option, std::int64_t& value) {
     app.add_option(option, value)->type_name("N")->capture_default_str();
   };
@@ -50,10 +52,20 @@ int main(int argc, char** argv) {
   size("--context", shape.context);
   size("--experts", shape.experts);
   size("--experts-used", shape.experts_used);
+  app.add_flag("--separate-head", shape.separate_head, "the output head is not the embedding");
+  CLI::Option* folder =
+      app.add_option("--shards", shard_mib,
+                     "write a Hugging Face folder with safetensors of at most so many MiB")
+          ->type_name("MIB")
+          ->check(CLI::Range(1, 1 << 20));
   app.add_option("--seed", seed)->type_name("N")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
-    benchmarks::write_random_model(file, shape, type_named(type), seed);
+    if (folder->count() > 0) {
+      benchmarks::write_random_folder(file, shape, type_named(type), seed, shard_mib << 20);
+    } else {
+      benchmarks::write_random_model(file, shape, type_named(type), seed);
+    }
     return 0;
   } catch (const Error& error) {
     fmt::print(stderr, "error: {}\n", error.what());

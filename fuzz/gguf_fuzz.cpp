@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "formats/gguf_parser.h"
+#include "fuzz/allocation_limit.h"
 
 namespace {
 
@@ -49,6 +50,7 @@ void check_inside(std::span<const std::byte> bytes, const TensorInfo& tensor) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  const mistral::fuzz::AllocationLimit limit(bytes);
   try {
     const auto parsed = mistral::formats::parse_gguf(bytes);
     read_all(parsed.metadata);

@@ -8,9 +8,11 @@
 #include "core/error.h"
 #include "formats/json_limits.h"
 #include "formats/safetensors_header.h"
+#include "fuzz/allocation_limit.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  const mistral::fuzz::AllocationLimit limit(bytes);
   try {
     const auto tensors = mistral::formats::parse_safetensors(bytes);
     const std::byte* end = bytes.data() + bytes.size();

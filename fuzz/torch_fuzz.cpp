@@ -11,9 +11,11 @@
 #include "formats/pickle.h"
 #include "formats/torch_checkpoint.h"
 #include "formats/torch_state.h"
+#include "fuzz/allocation_limit.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  const mistral::fuzz::AllocationLimit limit(bytes);
   try {
     std::size_t budget = std::size_t{1} << 24;  // many tensors may share one storage
     for (const auto& tensor : mistral::formats::parse_torch(bytes)) {

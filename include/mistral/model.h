@@ -44,6 +44,14 @@ struct ModelOptions {
   // weights are quantised, else f32.
   std::string kv_cache_dtype = "auto";
   std::int32_t prefill_chunk = 512;  // most prompt tokens computed in one step
+  // Sequences that ended whose tokens stay in the KV cache for prompts that begin alike; 0: none,
+  // unset: as many as there is room for.
+  std::optional<std::int64_t> prefix_cache_sequences = std::nullopt;
+  bool no_kv_cache = false;  // compute the whole sequence for every token: the same answers, slowly
+  // A smaller model with the same vocabulary that guesses what follows, as `path`; empty: none.
+  std::string draft_model = {};
+  bool ngram_drafts = false;      // without a draft model: guess from what was said before
+  std::int32_t draft_tokens = 8;  // most tokens guessed at once, 1 to 64
   std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_progress = nullptr;
 };
 
@@ -61,6 +69,7 @@ struct ModelInfo {
 struct Chunk {
   std::string_view text;  // as it was generated
   TokenId token = -1;
+  const TokenLogprobs* logprobs = nullptr;  // when asked for; valid during the call
   // Of chats: what has become certain of Response::reasoning and Response::content, whose marks
   // (<think>, channels) are in neither. A mark may come in several tokens, so both can lag behind
   // `text`; over all pieces they add up to the two texts of the response.
@@ -84,9 +93,48 @@ struct Response {
   std::string reasoning;
   std::string content;
   std::vector<TokenId> tokens;
+  std::vector<TokenLogprobs> logprobs;  // of each token, when asked for
   FinishReason finish_reason = FinishReason::kStop;
   std::string error;  // when finish_reason is kError
   Usage usage;
+};
+
+// Counted since the model was loaded, besides the state of now.
+struct ModelStats {
+  std::int64_t running = 0;
+  std::int64_t waiting = 0;
+  std::int64_t kv_cache_bytes = 0;
+  std::int64_t kv_cache_bytes_in_use = 0;
+  std::int64_t requests = 0;
+  std::int64_t steps = 0;
+  std::int64_t preemptions = 0;  // answers that gave way for lack of memory and went on later
+  std::int64_t prompt_tokens = 0;
+  std::int64_t cached_tokens = 0;  // of those, found in the KV cache
+  std::int64_t completion_tokens = 0;
+  std::int64_t drafted_tokens = 0;
+  std::int64_t accepted_tokens = 0;  // guesses that were right
+};
+
+// An answer on its way. It is made whether somebody reads or not; destroying this cancels it. Used
+// by one thread at a time, but for cancel(). Must not outlive its model.
+class Generation {
+ public:
+  Generation(Generation&&) noexcept;
+  Generation& operator=(Generation&&) noexcept;
+  ~Generation();
+
+  // Waits for the next piece, which is valid until the next call. Nothing: the answer is over.
+  [[nodiscard]] std::optional<Chunk> next();
+  // Reads what is left and returns the whole answer, once.
+  [[nodiscard]] Response wait();
+  // Ends the answer soon. Any thread may call it.
+  void cancel();
+
+ private:
+  friend class Model;
+  struct Impl;
+  explicit Generation(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 class Model {
@@ -110,6 +158,25 @@ class Model {
   // Continues token ids.
   Response complete(const std::vector<TokenId>& prompt, const SamplingParams& sampling = {},
                     const ChunkCallback& on_chunk = nullptr);
+
+  // The same without waiting for the end.
+  [[nodiscard]] Generation start_chat(const std::vector<Message>& messages,
+                                      const SamplingParams& sampling = {},
+                                      const ChatOptions& options = {});
+  [[nodiscard]] Generation start(std::string_view prompt, const SamplingParams& sampling = {});
+  [[nodiscard]] Generation start(const std::vector<TokenId>& prompt,
+                                 const SamplingParams& sampling = {});
+  // `count` answers to one prompt, which is computed once. With a seed, each answer after the first
+  // has the next one.
+  [[nodiscard]] std::vector<Generation> start(const std::vector<TokenId>& prompt,
+                                              const SamplingParams& sampling, std::int32_t count);
+  // The `count` most likely ones, by the mean logarithm of their tokens' probabilities, of
+  // `best_of` answers; most likely first.
+  [[nodiscard]] std::vector<Response> best(const std::vector<TokenId>& prompt,
+                                           const SamplingParams& sampling, std::int32_t count,
+                                           std::int32_t best_of);
+
+  [[nodiscard]] ModelStats stats() const;
 
   [[nodiscard]] std::vector<TokenId> tokenize(std::string_view text, bool add_special = true) const;
   [[nodiscard]] std::string detokenize(const std::vector<TokenId>& tokens) const;

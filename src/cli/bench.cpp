@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/serving_load.h"
 #include "cli/session.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -21,6 +22,7 @@ namespace mistral::cli {
 namespace {
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 24U;
+constexpr std::int64_t kMostRequests = 1'000'000;
 constexpr std::int64_t kMostSequences = 512;  // rows of a step
 constexpr int kMostThreads = 1024;
 
@@ -61,7 +63,30 @@ class BenchCommand final : public Command {
     list("--batch,--concurrency", batches_,
          "sequences that run together: a prompt of -p tokens each, then -g tokens by all", one,
          kMostSequences);
+    const std::string serving = "Many clients";
+    auto* streams = list("--streams", streams_,
+                         "requests on their way at once, with prompts of -p and answers of -g "
+                         "tokens: throughput, times to the first token and between tokens",
+                         one, kMostSequences);
+    streams->group(serving)->excludes("--pg")->excludes("--depth")->excludes("--batch");
+    app.add_option("--requests", requests_, "requests in all (default: one for each stream)")
+        ->check(CLI::Range(std::int64_t{1}, kMostRequests))
+        ->needs(streams)
+        ->type_name("N")
+        ->group(serving);
+    app.add_option("--rate", rate_,
+                   "requests per second, at random times (default: as soon as a stream is free)")
+        ->check(CLI::Range(1e-3, 1e6))
+        ->needs(streams)
+        ->type_name("R")
+        ->group(serving);
+    app.add_option("--shared-prefix", shared_, "prompt tokens that all requests have in common")
+        ->check(CLI::Range(std::int64_t{0}, kMostTokens))
+        ->needs(streams)
+        ->type_name("N")
+        ->group(serving);
     selector_.add_options(app);
+    selector_.add_draft_options(app);
     app.add_option("-r,--repetitions", repetitions_, "repetitions of each test")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N")
@@ -79,21 +104,25 @@ class BenchCommand final : public Command {
   }
 
   int execute() override {
+    if (!streams_.empty()) return serve();
     const std::vector<PlannedCase> cases = plan();
     if (cases.empty()) throw UsageError("nothing to measure: -p and -g are 0");
     if (threads_.empty()) threads_ = {runtime_.threads()};
     engine::EngineOptions engine = runtime_.engine_options();
+    engine.step_seconds = 3600;  // prompts need not be considerate
     for (const PlannedCase& c : cases) {
       engine.max_sequences =
           std::max(engine.max_sequences, static_cast<std::int32_t>(c.test.batch));
     }
 
     const models::ModelPath path = selector_.locate();
+    const models::TextOptions text = selector_.text_options();
+    runtime_.take_over(selector_);
     BenchModel model;
     std::vector<Measurement> measurements;
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       runtime_.set_threads(threads_[i]);
-      Session session(path, runtime_, context_, engine);
+      Session session(path, runtime_, context_, engine, text, selector_.draft());
       model = {session.model().name, session.model().architecture, session.model().parameters};
       BenchRunner runner(session, engine.prefill_chunk);
       ProgressBar bar("measuring");
@@ -140,6 +169,37 @@ class BenchCommand final : public Command {
       }
     }
     return cases;
+  }
+
+  // Every number of streams in turn; the program treats requests as it would in earnest.
+  int serve() {
+    if (csv_) throw UsageError("--streams prints a table or --json");
+    if (threads_.size() > 1) throw UsageError("--streams takes one number of threads");
+    if (!threads_.empty()) runtime_.set_threads(threads_.front());
+    const models::ModelPath path = selector_.locate();
+    runtime_.take_over(selector_);
+    engine::EngineOptions engine = runtime_.engine_options();
+    engine.max_sequences =
+        std::max(engine.max_sequences,
+                 static_cast<std::int32_t>(*std::max_element(streams_.begin(), streams_.end())));
+    Session session(path, runtime_, context_, engine, selector_.text_options(), selector_.draft());
+    const BenchModel model = {session.model().name, session.model().architecture,
+                              session.model().parameters};
+    (void)run_serving(session, {.prompt = 16, .answer = 4}, 0);  // warms up
+    std::vector<ServingMeasurement> measurements;
+    for (const std::int64_t streams : streams_) {
+      const ServingCase test{.streams = streams,
+                             .requests = requests_.value_or(streams),
+                             .prompt = std::max<std::int64_t>(1, prompts_.front()),
+                             .shared = shared_,
+                             .answer = std::max<std::int64_t>(1, generates_.front()),
+                             .rate = rate_};
+      // Other prompts each time, so that no case finds the ones before in the cache.
+      const auto seed = static_cast<std::uint64_t>(measurements.size() + 1);
+      measurements.push_back({test, run_serving(session, test, seed)});
+    }
+    print(json_ ? serving_json(model, measurements) : serving_table(measurements));
+    return 0;
   }
 
   void add_measurements(const PlannedCase& planned, const BenchTimes& times, int threads,
@@ -190,6 +250,10 @@ class BenchCommand final : public Command {
   std::vector<std::int64_t> depths_{0};
   std::vector<std::int64_t> batches_;  // empty: one sequence
   std::vector<int> threads_;           // empty: the default
+  std::vector<std::int64_t> streams_;  // empty: no clients
+  std::optional<std::int64_t> requests_;
+  double rate_ = 0;
+  std::int64_t shared_ = 0;
   int repetitions_ = 5;
   bool json_ = false;
   bool csv_ = false;

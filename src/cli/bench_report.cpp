@@ -62,6 +62,7 @@ Distribution distribution(std::vector<double> values) {
   d.p10 = percentile(values, 0.1);
   d.median = percentile(values, 0.5);
   d.p90 = percentile(values, 0.9);
+  d.p95 = percentile(values, 0.95);
   d.p99 = percentile(values, 0.99);
   d.max = values.back();
   return d;

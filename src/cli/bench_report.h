@@ -10,7 +10,7 @@ namespace mistral::cli {
 struct Distribution {
   double mean = 0;
   double deviation = 0;  // of the sample; 0 for a single value
-  double min = 0, p10 = 0, median = 0, p90 = 0, p99 = 0, max = 0;
+  double min = 0, p10 = 0, median = 0, p90 = 0, p95 = 0, p99 = 0, max = 0;
 };
 // Zeros without values. Percentiles lie between neighbouring values in proportion.
 [[nodiscard]] Distribution distribution(std::vector<double> values);

@@ -54,19 +54,20 @@ void TextSourceOptions::add_options(CLI::App& app) {
       ->group(kGroup);
 }
 
-models::TextOptions TextSourceOptions::resolve(const std::string& tokenizer_folder) const {
-  const auto check = [](const char* option, const std::string& path) {
+models::TextOptions TextSourceOptions::resolve(models::TextOptions selected) const {
+  const auto check = [](const char* option, const std::filesystem::path& path) {
     std::error_code ignored;
     if (path.empty() || std::filesystem::exists(path, ignored)) return;
-    throw make_error(ErrorKind::kNotFound, "{}: '{}': no such file or folder", option, path);
+    throw make_error(ErrorKind::kNotFound, "{}: '{}': no such file or folder", option,
+                     path.string());
   };
   check("--jinja-explicit", jinja_file_);
   check("--tokenizer-json", tokenizer_json_);
-  check("--tok-model-id", tokenizer_folder);
-  return {.chat_template = chat_template_,
-          .jinja_file = jinja_file_,
-          .tokenizer_json = tokenizer_json_,
-          .tokenizer_folder = tokenizer_folder};
+  check("--tok-model-id", selected.tokenizer_folder);
+  selected.chat_template = chat_template_;
+  selected.jinja_file = jinja_file_;
+  if (!tokenizer_json_.empty()) selected.tokenizer_json = tokenizer_json_;
+  return selected;
 }
 
 void ChatOptions::add_options(CLI::App& app) {

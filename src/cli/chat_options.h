@@ -15,8 +15,9 @@ namespace mistral::cli {
 class TextSourceOptions {
  public:
   void add_options(CLI::App& app);
-  // `tokenizer_folder` is the one of -t, or empty. Throws Error when a file is not there.
-  [[nodiscard]] models::TextOptions resolve(const std::string& tokenizer_folder) const;
+  // What is given here goes before `selected`, what ModelSelector says. Throws Error when a file is
+  // not there.
+  [[nodiscard]] models::TextOptions resolve(models::TextOptions selected) const;
   [[nodiscard]] bool names_template() const {
     return !chat_template_.empty() || !jinja_file_.empty();
   }

@@ -61,6 +61,7 @@ class EvalCommand final : public Command {
  public:
   void add_options(CLI::App& app) override {
     selector_.add_options(app);
+    selector_.add_draft_options(app);
     const std::string input = "Input (one of these; - is standard input)";
     app.add_option("--tokens", tokens_,
                    "JSON {\"input_ids\": [...]}, or a list of lists, which run together")
@@ -99,6 +100,7 @@ class EvalCommand final : public Command {
     check_usage();
     if (!logits_.empty()) check_output_path(logits_);
     const models::ModelPath path = selector_.locate();
+    runtime_.take_over(selector_);
     if (perplexity_) return run_perplexity(path);
 
     TokenLists input;
@@ -110,7 +112,8 @@ class EvalCommand final : public Command {
     engine_options.max_queued =
         std::max(engine_options.max_queued, static_cast<std::int32_t>(input.lists.size()));
     const Document document = read_document();
-    Session session(path, runtime_, context_, engine_options, text_options());
+    if (!logits_.empty()) runtime_.expect_all_logits();
+    Session session(path, runtime_, context_, engine_options, text_options(), selector_.draft());
     if (tokens_.empty()) input.lists.push_back(tokenize(session, document));
     write_results(evaluate(session, std::move(input.lists)), input.is_list, session.vocab_size());
     return 0;
@@ -137,7 +140,7 @@ class EvalCommand final : public Command {
   }
 
   [[nodiscard]] models::TextOptions text_options() const {
-    return source_.resolve(selector_.tokenizer_folder());
+    return source_.resolve(selector_.text_options());
   }
 
   [[nodiscard]] Document read_document() const {
@@ -166,6 +169,7 @@ class EvalCommand final : public Command {
       throw make_error(ErrorKind::kInvalidArgument, "--perplexity takes one list of tokens");
     }
     const Document document = read_document();
+    runtime_.expect_all_logits();
     Session session(path, runtime_, 0, runtime_.engine_options(), text_options());
     const std::vector<TokenId> tokens =
         tokens_.empty() ? tokenize(session, document) : std::move(input.lists.front());

@@ -14,17 +14,11 @@ namespace mistral::cli {
 
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30U;
-
 struct CloseFile {
   void operator()(std::FILE* file) const {
     if (file != stdin) std::fclose(file);
   }
 };
-
-std::string display_name(const std::string& path) {
-  return path == "-" ? "standard input" : "'" + path + "'";
-}
 
 Json parse_json(const std::string& path) {
   try {
@@ -65,7 +59,11 @@ const Json& ids_of(const Json& json, const std::string& where) {
 
 }  // namespace
 
-std::string read_bytes(const std::string& path) {
+std::string display_name(const std::string& path) {
+  return path == "-" ? "standard input" : "'" + path + "'";
+}
+
+std::string read_bytes(const std::string& path, std::size_t max_bytes) {
   std::error_code ignored;
   if (path != "-" && std::filesystem::is_directory(path, ignored)) {
     throw make_error(ErrorKind::kInvalidArgument, "{} is a folder; expected a file",
@@ -82,9 +80,9 @@ std::string read_bytes(const std::string& path) {
   char buffer[1U << 16U];
   while (const std::size_t count = std::fread(buffer, 1, sizeof buffer, file.get())) {
     bytes.append(buffer, count);
-    if (bytes.size() > kMaxFileBytes) {
+    if (bytes.size() > max_bytes) {
       throw make_error(ErrorKind::kInvalidFile, "{} is longer than {} bytes", display_name(path),
-                       kMaxFileBytes);
+                       max_bytes);
     }
   }
   if (std::ferror(file.get()) != 0) {

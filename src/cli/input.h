@@ -2,6 +2,7 @@
 // expected in it; "-" is standard input.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -12,7 +13,12 @@
 
 namespace mistral::cli {
 
-[[nodiscard]] std::string read_bytes(const std::string& path);
+// Longer files are refused while they are read.
+inline constexpr std::size_t kMaxFileBytes = std::size_t{1} << 30U;
+[[nodiscard]] std::string read_bytes(const std::string& path,
+                                     std::size_t max_bytes = kMaxFileBytes);
+// How messages call the file: its path in quotes, or "standard input".
+[[nodiscard]] std::string display_name(const std::string& path);
 // As read_bytes(), with each invalid UTF-8 sequence replaced by U+FFFD.
 [[nodiscard]] std::string read_text(const std::string& path);
 [[nodiscard]] std::string valid_utf8(std::string_view text);

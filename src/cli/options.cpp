@@ -6,8 +6,12 @@
 #include <limits>
 
 #include "cli/command.h"
+#include "cli/input.h"
+#include "cli/memory_size.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "models/selector/toml_document.h"
+#include "models/selector/toml_selector.h"
 
 namespace mistral::cli {
 
@@ -16,24 +20,16 @@ namespace {
 constexpr std::string_view kGguf = "gguf";
 constexpr std::string_view kPlain = "plain";
 constexpr std::string_view kGgml = "ggml";
-constexpr std::string_view kSelectors[] = {kGguf, kPlain, kGgml};
+constexpr std::string_view kToml = "toml";
+constexpr std::string_view kSelectors[] = {kGguf, kPlain, kGgml, kToml};
 
 constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
 constexpr int kMaxThreads = 1024;
-
-// What a chat model is sampled with when its authors recommend nothing.
-constexpr double kTemperature = 0.1;
-constexpr std::int32_t kTopK = 32;
-constexpr double kTopP = 0.1;
-constexpr double kMinP = 0.05;
-constexpr double kRepeatPenalty = 0.1;  // frequency and presence: keeps small models from looping
+constexpr int kMaxDrafts = 64;
 
 const std::string kModelGroup = "Model";
 const std::string kRuntimeGroup = "Running";
-const std::string kSamplingGroup =
-    "Sampling (default: what the model recommends, else temperature "
-    "0.1, top-k 32, top-p 0.1, min-p 0.05, frequency and presence penalty 0.1)";
 
 // "a.gguf b.gguf" is two files, unless a file of that name exists.
 std::vector<std::string> split_files(const std::vector<std::string>& arguments,
@@ -64,8 +60,8 @@ bool is_selector(const std::string& word) {
 void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
                                 const std::string& rest_help) {
   takes_rest_ = !rest_name.empty();
-  app.add_option(takes_rest_ ? rest_name : "gguf|plain|ggml", words_,
-                 takes_rest_ ? rest_help + "; or the word gguf, plain or ggml"
+  app.add_option(takes_rest_ ? rest_name : "gguf|plain|ggml|toml", words_,
+                 takes_rest_ ? rest_help + "; or the word gguf, plain, ggml or toml"
                              : "the kind of model; found by itself when left out")
       ->type_name("");
   app.add_option(
@@ -73,8 +69,10 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
          "a .gguf or GGML file, the folder of the model, or its id on the hub (org/name[:QUANT])")
       ->type_name("PATH|ID")
       ->group(kModelGroup);
-  app.add_option("-f,--quantized-filename", files_,
-                 "a GGUF or GGML file in the folder; shards: separated by a space, or -f again")
+  app.add_option(
+         "-f,--quantized-filename,--file", files_,
+         "a GGUF or GGML file in the folder; shards: separated by a space, or -f again; with "
+         "toml the file that says which model")
       ->type_name("FILE")
       ->allow_extra_args(false)
       ->group(kModelGroup);
@@ -83,7 +81,8 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
       ->type_name("NAME")
       ->group(kModelGroup);
   app.add_option("-t,--tok-model-id", tokenizer_model_,
-                 "a folder, or the id of a model, whose tokenizer and chat template are used")
+                 "a folder, or the id of a model, whose tokenizer and chat template are used; or a "
+                 "tokenizer file")
       ->type_name("PATH|ID")
       ->group(kModelGroup);
   const bool short_name = app.get_option_no_throw("-g") == nullptr;
@@ -93,7 +92,20 @@ void ModelSelector::add_options(CLI::App& app, const std::string& rest_name,
       ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
       ->type_name("N")
       ->group(kModelGroup);
+  refused_.add_options(app, kModelGroup);
   access_.add_options(app);
+}
+
+void ModelSelector::add_draft_options(CLI::App& app) {
+  app.add_option("--draft-model", draft_model_,
+                 "a smaller model with the same vocabulary that guesses what follows: the same "
+                 "answers, faster where it guesses right")
+      ->type_name("PATH|ID")
+      ->group(kModelGroup);
+  app.add_option("--draft-tokens", draft_tokens_, "most tokens guessed at once (default: 8)")
+      ->check(CLI::Range(1, kMaxDrafts))
+      ->type_name("N")
+      ->group(kModelGroup);
 }
 
 std::string ModelSelector::kind() const {
@@ -112,7 +124,8 @@ std::vector<std::string> ModelSelector::rest() const {
     } else if (takes_rest_) {
       rest.push_back(word);
     } else {
-      throw UsageError(fmt::format("unexpected argument '{}'", word));
+      throw UsageError(fmt::format("unexpected argument '{}'; models are selected by {}", word,
+                                   fmt::join(kSelectors, ", ")));
     }
   }
   return rest;
@@ -120,15 +133,72 @@ std::vector<std::string> ModelSelector::rest() const {
 
 void ModelSelector::check(const std::string& kind) const {
   if (!files_.empty() && kind == kPlain) {
-    throw UsageError("-f names a model file; it does not go with 'plain'");
+    throw UsageError(
+        "-f names a GGUF or GGML file; it does not go with 'plain', and UQFF files (--from-uqff) "
+        "are not supported");
   }
   if (!architecture_.empty() && (kind == kGguf || kind == kGgml || !files_.empty())) {
     throw UsageError("-a goes with a Hugging Face folder; other files say what they are");
   }
 }
 
-models::ModelPath ModelSelector::locate() const {
+void ModelSelector::read_toml() {
+  if (files_.size() != 1) {
+    throw UsageError(fmt::format("'toml' takes one file, -f FILE; -f names {}", files_.size()));
+  }
+  if (!model_.empty() || !tokenizer_model_.empty() || !architecture_.empty() || gqa_) {
+    throw UsageError("-m, -t, -a and --gqa do not go with 'toml': the file says this");
+  }
+  const std::string file = std::move(files_.front());
+  const models::TomlSelector selector = models::parse_toml_selector(
+      read_bytes(file, models::kMaxTomlBytes), file == "-" ? display_name(file) : file);
+  if (!selector.obstacle.empty()) throw Error(ErrorKind::kUnsupported, selector.obstacle);
+  const models::SelectedModel& model = selector.model;
+  *std::ranges::find_if(words_, is_selector) = name(model.kind);
+  model_ = model.model_id + model.quantized_model_id;  // a model has one of them
+  files_.clear();
+  if (!model.quantized_filename.empty()) files_.push_back(model.quantized_filename);
+  tokenizer_model_ = model.tok_model_id;
+  architecture_ = model.arch;
+  gqa_ = model.gqa;
+  tokenizer_json_ = selector.tokenizer_json;
+  dtype_ = model.dtype;
+  no_kv_cache_ = selector.no_kv_cache;
+  if (!selector.speculative) return;
+  if (!draft_model_.empty()) {
+    throw UsageError("--draft-model does not go with a file that has [speculative]");
+  }
+  selected_draft_ = selector.speculative->draft_model;
+  draft_tokens_ =
+      static_cast<std::int32_t>(std::min<std::int64_t>(selector.speculative->gamma, kMaxDrafts));
+}
+
+std::optional<DraftModel> ModelSelector::draft() const {
+  if (!selected_draft_) {
+    if (draft_model_.empty()) return std::nullopt;
+    return DraftModel{.path = locate(draft_model_), .tokens = draft_tokens_};
+  }
+  const models::SelectedModel& selected = *selected_draft_;
+  models::ModelPath path = access_.with_access([&](const models::HubAccess& access) {
+    if (selected.kind == models::SelectorKind::kPlain) {
+      return models::locate_or_fetch_plain(selected.model_id, access);
+    }
+    const std::string& folder = selected.quantized_model_id;
+    if (selected.kind == models::SelectorKind::kGgml) {
+      return models::locate_or_fetch_ggml(folder, selected.quantized_filename, access);
+    }
+    return models::locate_or_fetch_gguf(folder, split_files({selected.quantized_filename}, folder),
+                                        access);
+  });
+  path.architecture = selected.arch;
+  path.gqa = selected.gqa.value_or(1);
+  return DraftModel{.path = std::move(path), .tokens = draft_tokens_};
+}
+
+models::ModelPath ModelSelector::locate() {
   (void)rest();
+  refused_.check();
+  if (kind() == kToml) read_toml();
   const std::string kind = this->kind();
   if (!given()) throw UsageError("which model? -m is required");
   check(kind);
@@ -169,13 +239,43 @@ models::ModelPath ModelSelector::locate(const std::string& model) const {
       [&](const models::HubAccess& access) { return models::locate_or_fetch(model, access); });
 }
 
-std::string ModelSelector::tokenizer_folder() const {
-  if (tokenizer_model_.empty()) return "";
-  return access_
-      .with_access([&](const models::HubAccess& access) {
-        return models::tokenizer_or_fetch(tokenizer_model_, access);
-      })
-      .string();
+models::TextOptions ModelSelector::text_options() const {
+  models::TextOptions options;
+  options.tokenizer_json = tokenizer_json_;
+  std::error_code ignored;
+  if (!tokenizer_json_.empty() && !std::filesystem::exists(tokenizer_json_, ignored)) {
+    throw make_error(ErrorKind::kNotFound, "tokenizer_json: '{}': no such file", tokenizer_json_);
+  }
+  if (tokenizer_model_.empty()) return options;
+  if (std::filesystem::is_regular_file(tokenizer_model_, ignored)) {
+    if (options.tokenizer_json.empty()) options.tokenizer_json = tokenizer_model_;
+    return options;
+  }
+  options.tokenizer_folder = access_.with_access([&](const models::HubAccess& access) {
+    return models::tokenizer_or_fetch(tokenizer_model_, access);
+  });
+  return options;
+}
+
+void StorageOptions::add_options(CLI::App& app) {
+  app.add_option("-d,--dtype", dtype_,
+                 "storage of weights that are not quantised; auto: as in the file")
+      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16"}, CLI::ignore_case))
+      ->type_name("auto|f32|f16|bf16")
+      ->group(kRuntimeGroup);
+  app.add_option("--kv-cache-dtype", cache_dtype_,
+                 "storage of the KV cache; auto: f16 with quantised weights, else f32")
+      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8"}, CLI::ignore_case))
+      ->type_name("auto|f32|f16|bf16|q8")
+      ->group(kRuntimeGroup);
+}
+
+void StorageOptions::set(models::LoadOptions& options) const {
+  const std::string& dtype = dtype_ ? *dtype_ : preferred_dtype_;
+  if (dtype == "f32") options.dtype = models::ComputeDType::kF32;
+  if (dtype == "f16") options.dtype = models::ComputeDType::kF16;
+  if (dtype == "bf16") options.dtype = models::ComputeDType::kBF16;
+  options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
 }
 
 void RuntimeOptions::add_options(CLI::App& app) {
@@ -183,11 +283,7 @@ void RuntimeOptions::add_options(CLI::App& app) {
       ->check(CLI::Range(1, kMaxThreads))
       ->type_name("N")
       ->group(kRuntimeGroup);
-  app.add_option("-d,--dtype", dtype_,
-                 "storage of weights that are not quantised; auto: as in the file")
-      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16"}, CLI::ignore_case))
-      ->type_name("auto|f32|f16|bf16")
-      ->group(kRuntimeGroup);
+  storage_.add_options(app);
   app.add_option("--prompt-batchsize", prompt_batchsize_,
                  "most prompt tokens computed in one step (default: 512)")
       ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
@@ -203,14 +299,40 @@ void RuntimeOptions::add_options(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, kMaxMebibytes))
       ->type_name("MB")
       ->group(kRuntimeGroup);
+  app.add_option("--max-memory", max_memory_,
+                 "most memory for weights, KV cache and buffers: bytes, or 800MiB, 12GiB (default: "
+                 "what the system has left)")
+      ->transform(CLI::Validator(
+          [](std::string& text) {
+            const auto bytes = parse_memory_size(text);
+            if (!bytes) {
+              return fmt::format("expected an amount of memory as 800MiB or 12GiB, found '{}'",
+                                 text);
+            }
+            text = std::to_string(*bytes);
+            return std::string();
+          },
+          ""))
+      ->type_name("SIZE")
+      ->group(kRuntimeGroup);
+  app.add_option("--prefix-cache-n", prefix_cache_,
+                 "sequences that ended whose tokens stay in the KV cache for others that begin "
+                 "alike; 0: none (default: as many as there is room for)")
+      ->check(CLI::Range(std::int64_t{0}, kMaxTokens))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
+  app.add_flag("--no-kv-cache", no_kv_cache_,
+               "compute the whole sequence for every token: the same answers, slowly")
+      ->group(kRuntimeGroup);
+  app.add_option("--ngram-drafts", ngram_drafts_,
+                 "guess up to N tokens from what was said before and check them in one step: the "
+                 "same answers, faster where they repeat something (default: 0)")
+      ->check(CLI::Range(0, kMaxDrafts))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
   app.add_option("--pa-blk-size", block_size_, "tokens per block of the KV cache (default: 32)")
       ->check(CLI::IsMember({8, 16, 32}))
       ->type_name("8|16|32")
-      ->group(kRuntimeGroup);
-  app.add_option("--kv-cache-dtype", cache_dtype_,
-                 "storage of the KV cache; auto: f16 with quantised weights, else f32")
-      ->transform(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8"}, CLI::ignore_case))
-      ->type_name("auto|f32|f16|bf16|q8")
       ->group(kRuntimeGroup);
 }
 
@@ -220,11 +342,9 @@ int RuntimeOptions::threads() const {
 
 models::LoadOptions RuntimeOptions::load_options() const {
   models::LoadOptions options;
-  if (dtype_ == "f32") options.dtype = models::ComputeDType::kF32;
-  if (dtype_ == "f16") options.dtype = models::ComputeDType::kF16;
-  if (dtype_ == "bf16") options.dtype = models::ComputeDType::kBF16;
+  storage_.set(options);
+  options.max_memory = max_memory_;
   options.kv_block_size = block_size_;
-  options.kv_cache_dtype = ops::cache_dtype(cache_dtype_);  // none for auto
   if (cache_tokens_ > 0) {
     if (cache_mebibytes_ > 0) log::info("--pa-ctxt-len is given: --pa-gpu-mem is not used");
     options.kv_cache_tokens = cache_tokens_;
@@ -234,12 +354,19 @@ models::LoadOptions RuntimeOptions::load_options() const {
   if (prompt_batchsize_) {
     options.max_batch_rows = std::max(options.max_batch_rows, *prompt_batchsize_);
   }
+  if (all_logits_) options.logit_rows = options.max_batch_rows;
   return options;
 }
 
 engine::EngineOptions RuntimeOptions::engine_options() const {
   engine::EngineOptions options;
   if (prompt_batchsize_) options.prefill_chunk = *prompt_batchsize_;
+  if (prefix_cache_) options.prefix_cache_sequences = *prefix_cache_;
+  options.keep_cache = !no_kv_cache_;
+  if (ngram_drafts_ > 0) {
+    options.drafter = std::make_shared<engine::NgramDrafter>();
+    options.max_drafts = ngram_drafts_;
+  }
   return options;
 }
 
@@ -248,51 +375,6 @@ void add_context_option(CLI::App& app, std::int64_t& context, const std::string&
       ->check(CLI::Range(std::int64_t{1}, kMaxTokens))
       ->type_name("TOKENS")
       ->group(kRuntimeGroup);
-}
-
-void SamplingOptions::add_options(CLI::App& app) {
-  const auto add = [&app](const char* name, auto& value, const char* help, const char* type) {
-    return app.add_option(name, value, help)->type_name(type)->group(kSamplingGroup);
-  };
-  add("--temperature", given_.temperature, "randomness; 0: always the likeliest token", "X");
-  add("--top-k", given_.top_k, "keep the K likeliest tokens; 0: off", "K");
-  add("--top-p", given_.top_p, "keep the likeliest tokens that together reach P; 1: off", "P");
-  add("--min-p", given_.min_p, "drop tokens below P times the likeliest; 0: off", "P");
-  add("--seed", given_.seed, "makes answers repeatable", "N");
-  add("--max-tokens", given_.max_tokens, "longest answer (default: until the context is full)", "N")
-      ->check(CLI::Range(std::int64_t{1}, kMaxTokens));
-  add("--stop", given_.stop, "text that ends the answer; may be given again", "TEXT")
-      ->allow_extra_args(false);
-  app.add_flag("--greedy", greedy_, "as --temperature 0")->group(kSamplingGroup);
-}
-
-SamplingParams SamplingOptions::resolve(const SamplingParams& model_defaults) const {
-  SamplingParams params = model_defaults;
-  const bool model_recommends = params.temperature || params.top_k || params.top_p || params.min_p;
-  if (!model_recommends) {
-    params.temperature = kTemperature;
-    params.top_k = kTopK;
-    params.top_p = kTopP;
-    params.min_p = kMinP;
-    params.frequency_penalty = kRepeatPenalty;
-    params.presence_penalty = kRepeatPenalty;
-  } else if (!params.temperature) {
-    params.temperature = 1.0;  // what generation_config.json means when it does not say
-  }
-  if (given_.temperature) params.temperature = given_.temperature;
-  if (given_.top_k) params.top_k = given_.top_k;
-  if (given_.top_p) params.top_p = given_.top_p;
-  if (given_.min_p) params.min_p = given_.min_p;
-  if (given_.seed) params.seed = given_.seed;
-  if (given_.max_tokens) params.max_tokens = given_.max_tokens;
-  if (!given_.stop.empty()) params.stop = given_.stop;
-  if (greedy_) params.temperature = 0.0;
-  if (params.temperature == 0.0 && !model_recommends) {
-    // Who asks for the likeliest token wants exactly that.
-    params.frequency_penalty.reset();
-    params.presence_penalty.reset();
-  }
-  return params;
 }
 
 }  // namespace mistral::cli

@@ -42,7 +42,8 @@ std::string usage_text() {
       "  -m ID[:QUANT]         a model on the hub (org/name), downloaded when it is not cached\n"
       "  gguf -m DIR -f FILE   a GGUF file in DIR; several shards: -f 'FILE1 FILE2'\n"
       "  plain -m DIR          a Hugging Face folder: config.json, tokenizer.json, safetensors\n"
-      "  ggml -m DIR -f FILE   a file from before GGUF (llama); --gqa N, tokenizer from -t\n\n"
+      "  ggml -m DIR -f FILE   a file from before GGUF (llama); --gqa N, tokenizer from -t\n"
+      "  toml -f FILE          a TOML file that says which model, and how\n\n"
       "Options:\n"
       "  -h,--help             this text\n"
       "  -V,--version          the version\n"
@@ -155,7 +156,8 @@ int dispatch(std::vector<std::string> arguments) {
     if (const CommandEntry* entry = find_command(word)) {
       return run_command(*entry, std::move(rest), log_level);
     }
-    if (word == "gguf" || word == "plain" || word == "ggml" || word.starts_with("-")) {
+    if (word == "gguf" || word == "plain" || word == "ggml" || word == "toml" ||
+        word.starts_with("-")) {
       return fail_usage(fmt::format("expected a command before '{}'", word), usage_text());
     }
     return fail_usage(fmt::format("unknown command '{}'", word), usage_text());

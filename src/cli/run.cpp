@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/repl.h"
+#include "cli/sampling_options.h"
 #include "cli/session.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -27,6 +28,7 @@ class RunCommand final : public Command {
  public:
   void add_options(CLI::App& app) override {
     selector_.add_options(app);
+    selector_.add_draft_options(app);
     app.add_option("-p,--prompt", prompt_,
                    "answer this and leave; without it a standard input that is not a terminal is "
                    "the prompt, else a chat begins")
@@ -42,6 +44,7 @@ class RunCommand final : public Command {
 
   int execute() override {
     const models::ModelPath path = selector_.locate();
+    runtime_.take_over(selector_);
     std::optional<std::string> prompt;
     if (prompt_) {
       prompt = valid_utf8(*prompt_);
@@ -55,7 +58,7 @@ class RunCommand final : public Command {
     Json variables = Json::object();
     chat_options_.apply(variables);
     Session session(path, runtime_, context_, runtime_.engine_options(),
-                    source_.resolve(selector_.tokenizer_folder()));
+                    source_.resolve(selector_.text_options()), selector_.draft());
     (void)session.tokenizer();
     const bool use_template = decide_template(session.model());
     const SamplingParams sampling = sampling_.resolve(session.model().default_sampling);

@@ -1,8 +1,12 @@
 #include "cli/session.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "engine/draft_model.h"
+#include "engine/model_drafter.h"
 
 namespace mistral::cli {
 
@@ -18,20 +22,39 @@ models::LoadedModel load_with_progress(const models::ModelPath& path, models::Lo
 }
 
 models::LoadOptions complete(models::LoadOptions options, std::int64_t context_length,
-                             const models::TextOptions& text) {
+                             std::int32_t logit_rows, const models::TextOptions& text) {
   options.context_length = context_length;
+  options.logit_rows = std::max(options.logit_rows, logit_rows);
   options.text = text;
   return options;
+}
+
+// Most rows of a step whose logits are sampled from.
+std::int32_t sampled_rows(const engine::EngineOptions& engine,
+                          const std::optional<DraftModel>& draft) {
+  std::int32_t drafts = engine.drafter ? engine.max_drafts : 0;
+  if (draft) drafts = draft->tokens;
+  return engine.max_sequences * (1 + drafts);
 }
 
 }  // namespace
 
 Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
                  std::int64_t context_length, engine::EngineOptions engine_options,
-                 const models::TextOptions& text)
+                 const models::TextOptions& text, const std::optional<DraftModel>& draft)
     : pool_(runtime.threads()),
-      loaded_(
-          load_with_progress(path, complete(runtime.load_options(), context_length, text), pool_)) {
+      loaded_(load_with_progress(path,
+                                 complete(runtime.load_options(), context_length,
+                                          sampled_rows(engine_options, draft), text),
+                                 pool_)) {
+  if (draft) {
+    draft_ = load_with_progress(
+        draft->path, complete(runtime.load_options(), 0, engine_options.max_sequences, {}), pool_);
+    engine::check_draft_model(loaded_, *draft_);
+    engine_options.drafter =
+        std::make_shared<engine::ModelDrafter>(*draft_->model, loaded_.model->vocab_size());
+    engine_options.max_drafts = draft->tokens;
+  }
   engine_ = std::make_unique<engine::Engine>(*loaded_.model, loaded_.tokenizer.get(),
                                              loaded_.end_tokens, engine_options);
   log::info("model {} ({}), {} threads, context {}", loaded_.name, loaded_.architecture,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "cli/options.h"
 #include "core/thread_pool.h"
@@ -12,9 +13,11 @@ namespace mistral::cli {
 
 class Session {
  public:
-  // Loads with a progress bar on a terminal. `context_length` 0: the model's own. Throws Error.
+  // Loads with a progress bar on a terminal. `context_length` 0: the model's own. Throws Error,
+  // also when the draft model's vocabulary is another one.
   Session(const models::ModelPath& path, const RuntimeOptions& runtime, std::int64_t context_length,
-          engine::EngineOptions engine_options, const models::TextOptions& text = {});
+          engine::EngineOptions engine_options, const models::TextOptions& text = {},
+          const std::optional<DraftModel>& draft = {});
 
   [[nodiscard]] const models::LoadedModel& model() const { return loaded_; }
   [[nodiscard]] engine::Engine& engine() { return *engine_; }
@@ -31,6 +34,7 @@ class Session {
   // In this order: the engine uses the model, the model uses the threads.
   ThreadPool pool_;
   models::LoadedModel loaded_;
+  std::optional<models::LoadedModel> draft_;
   std::unique_ptr<engine::Engine> engine_;
 };
 

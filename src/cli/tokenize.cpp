@@ -79,7 +79,7 @@ class TokenizeCommand final : public Command {
   }
 
   [[nodiscard]] models::TextOptions text_options() const {
-    return source_.resolve(selector_.tokenizer_folder());
+    return source_.resolve(selector_.text_options());
   }
 
   static void show_json(const text::Tokenizer& tokenizer, const std::vector<TokenId>& ids,

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 namespace mistral {
 
 // Bytes that this process may still take without swapping: available memory of the system, limited
-// by the memory limit of its control group. 0 when unknown.
-[[nodiscard]] std::int64_t available_memory();
+// by the memory limits of its control group and of those around it. 0 when unknown. /proc and /sys
+// are looked for in `root`.
+[[nodiscard]] std::int64_t available_memory(const std::filesystem::path& root = "/");
 
 }  // namespace mistral

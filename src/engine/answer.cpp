@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "engine/dry_breakers.h"
 #include "text/reasoning/reasoning_splitter.h"
 
 namespace mistral::engine {
@@ -19,37 +20,69 @@ std::uint64_t fresh_seed() {
   return static_cast<std::uint64_t>(device()) << 32U | device();
 }
 
-// Breakers are strings, sampling works on ids: the last token of the string when it follows text.
-std::vector<TokenId> breaker_ids(const SamplingParams& sampling, const text::Tokenizer* tokenizer) {
-  std::vector<TokenId> ids;
-  if (!sampling.dry_multiplier || *sampling.dry_multiplier == 0 || tokenizer == nullptr) return ids;
-  for (const std::string& breaker : sampling.dry_sequence_breakers) {
-    const std::vector<TokenId> encoded =
-        tokenizer->encode("a" + breaker, {.add_special = false, .parse_special = true});
-    if (!encoded.empty()) ids.push_back(encoded.back());
+SamplerSetup sampler_setup(const Request& request, const text::Tokenizer* tokenizer,
+                           std::span<const TokenId> end_tokens) {
+  const SamplingParams& sampling = request.sampling;
+  SamplerSetup setup{.seed = sampling.seed ? *sampling.seed : fresh_seed(),
+                     .dry_breakers = dry_breakers(sampling, tokenizer)};
+  if (!sampling.ignore_eos) {
+    setup.end_tokens.assign(end_tokens.begin(), end_tokens.end());
+    setup.min_length = request.prompt.size() + static_cast<std::size_t>(sampling.min_tokens);
   }
-  return ids;
+  return setup;
 }
 
 }  // namespace
 
 Answer::Answer(Request request, const text::Tokenizer* tokenizer,
-               std::shared_ptr<RequestHandle::State> state)
+               std::span<const TokenId> end_tokens, std::shared_ptr<RequestHandle::State> state)
     : channel(std::move(state)),
       on_prompt_logits(std::move(request.on_prompt_logits)),
-      sampler(request.sampling, breaker_ids(request.sampling, tokenizer),
-              request.sampling.seed ? *request.sampling.seed : fresh_seed()),
+      sampler(request.sampling, sampler_setup(request, tokenizer, end_tokens)),
       stops_(request.sampling.stop),
       ignore_end_tokens_(request.sampling.ignore_eos),
+      min_tokens_(request.sampling.min_tokens),
       max_tokens_(request.sampling.max_tokens.value_or(std::numeric_limits<std::int64_t>::max())),
       submitted_(Clock::now()) {
   tokens = std::move(request.prompt);
   prompt_length = length();
+  priority = request.priority;
+  salt = request.cache_salt;
   wants_prompt_logits = static_cast<bool>(on_prompt_logits);
   if (tokenizer != nullptr) {
     detokenizer_.emplace(*tokenizer, /*skip_special=*/true, text::reasoning_marks(*tokenizer));
   }
   usage_.prompt_tokens = prompt_length;
+}
+
+TokenId Answer::choose(std::span<const float> logits, SamplerScratch& scratch) {
+  const TokenId token = sampler.sample(logits, tokens, scratch);
+  if (sampler.reports_logprobs()) sampler.logprobs(token, scratch, logprobs_.emplace());
+  return token;
+}
+
+TokenId Answer::verify(std::size_t index, std::span<const float> logits, SamplerScratch& scratch) {
+  if (draft.distributions.empty()) return choose(logits, scratch);
+  Distribution target;
+  sampler.distribution(logits, tokens, scratch, target);
+  const Distribution& from = draft.distributions[index];
+  TokenId token = draft.tokens[index];
+  const double ratio = target.probability(token) / from.probability(token);
+  if (sampler.random(tokens.size(), RandomStream::kAccept) >= ratio) {
+    token = residual(target, from).draw(sampler.random(tokens.size(), RandomStream::kResidual));
+  }
+  if (sampler.reports_logprobs()) sampler.logprobs(token, scratch, logprobs_.emplace());
+  return token;
+}
+
+std::optional<double> Answer::begin(Clock::time_point now) {
+  if (begun_) return std::nullopt;
+  begun_ = true;
+  return seconds(now - submitted_);
+}
+
+std::int64_t Answer::tokens_left(std::int64_t context_length) const {
+  return std::min(max_tokens_ - usage_.completion_tokens, context_length - length());
 }
 
 std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenId> end_tokens,
@@ -65,8 +98,16 @@ std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenI
 
   const bool ends = !ignore_end_tokens_ &&
                     std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end();
-  TokenEvent event{.token = token, .text = {}};
-  if (!ends && detokenizer_) stopped_ = stops_.push(detokenizer_->push(token), event.text);
+  TokenEvent event{.token = token, .text = {}, .logprobs = std::move(logprobs_)};
+  logprobs_.reset();
+  if (!ends && detokenizer_) {
+    const std::string_view text = detokenizer_->push(token);
+    if (usage_.completion_tokens < min_tokens_) {
+      event.text = text;  // too early to stop
+    } else {
+      stopped_ = stops_.push(text, event.text);
+    }
+  }
   channel->push(std::move(event));
 
   if (ends || stopped_) return FinishReason::kStop;
@@ -85,6 +126,7 @@ std::string Answer::last_text() {
 }
 
 void Answer::finish(FinishReason reason, std::string error) noexcept {
+  usage_.cached_tokens = std::min(cached, prompt_length);
   FinishEvent event{.reason = reason, .text = {}, .error = std::move(error), .usage = usage_};
   try {
     event.text = last_text();

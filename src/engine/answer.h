@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "engine/channel.h"
+#include "engine/drafter.h"
 #include "engine/request.h"
 #include "engine/sampler.h"
 #include "engine/sequence.h"
+#include "engine/speculation.h"
 #include "engine/stop_matcher.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -23,10 +25,24 @@ struct Answer : Sequence {
   using Clock = std::chrono::steady_clock;
 
   // Made on the client's thread from a checked request. `tokenizer` may be null: no text.
-  Answer(Request request, const text::Tokenizer* tokenizer,
+  Answer(Request request, const text::Tokenizer* tokenizer, std::span<const TokenId> end_tokens,
          std::shared_ptr<RequestHandle::State> channel);
 
-  // Adds a sampled token and sends it. Says how the answer ends if this was its last token.
+  // Samples the next token from its logits.
+  [[nodiscard]] TokenId choose(std::span<const float> logits, SamplerScratch& scratch);
+  // As choose(), where draft.tokens[index] was proposed: takes it as often as makes the tokens come
+  // as if nothing had been proposed.
+  [[nodiscard]] TokenId verify(std::size_t index, std::span<const float> logits,
+                               SamplerScratch& scratch);
+  // Called with the time of each step that it takes part in; returns the seconds that it waited for
+  // the first one, once.
+  [[nodiscard]] std::optional<double> begin(Clock::time_point now);
+  // From submission to the first token.
+  [[nodiscard]] double prompt_seconds() const { return usage_.prompt_seconds; }
+  // How many tokens may follow at most.
+  [[nodiscard]] std::int64_t tokens_left(std::int64_t context_length) const;
+
+  // Adds the chosen token and sends it. Says how the answer ends if this was its last token.
   [[nodiscard]] std::optional<FinishReason> accept(TokenId token,
                                                    std::span<const TokenId> end_tokens,
                                                    std::int64_t context_length);
@@ -37,14 +53,19 @@ struct Answer : Sequence {
   LogitsSink on_prompt_logits;
   Sampler sampler;
   std::size_t slot = 0;  // its place in the engine's list
+  Draft draft;
+  DraftControl draft_control;
 
  private:
   [[nodiscard]] std::string last_text();
 
   std::optional<text::Detokenizer> detokenizer_;
   StopMatcher stops_;
-  bool stopped_ = false;  // by a stop string: no more text
+  bool begun_ = false;
+  bool stopped_ = false;                   // by a stop string: no more text
+  std::optional<TokenLogprobs> logprobs_;  // of the chosen token, until it is sent
   bool ignore_end_tokens_;
+  std::int64_t min_tokens_;
   std::int64_t max_tokens_;
   Usage usage_;
   Clock::time_point submitted_;

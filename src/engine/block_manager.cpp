@@ -23,8 +23,11 @@ std::int64_t BlockManager::first_seen_block(std::int64_t position, const Group& 
 }
 
 BlockManager::BlockManager(std::span<const nn::CacheGroup> groups, std::int32_t block_size,
-                           std::int64_t cache_bytes)
-    : block_size_(block_size), total_bytes_(std::max<std::int64_t>(cache_bytes, 0)) {
+                           std::int64_t cache_bytes, PrefixCacheOptions prefix)
+    : block_size_(block_size),
+      total_bytes_(std::max<std::int64_t>(cache_bytes, 0)),
+      prefix_(std::move(prefix)),
+      tree_(groups.size()) {
   if (block_size < 1) {
     throw make_error(ErrorKind::kInternal, "cache block size is {} tokens", block_size);
   }
@@ -34,6 +37,7 @@ BlockManager::BlockManager(std::span<const nn::CacheGroup> groups, std::int32_t 
                        declared.bytes_per_block);
     }
     Group& group = groups_.emplace_back();
+    group.index = groups_.size() - 1;
     group.window = declared.window;
     group.chunk = declared.chunk;
     group.bytes_per_block = declared.bytes_per_block;
@@ -66,8 +70,8 @@ bool BlockManager::fits(const BlockTables& tables, std::int64_t tokens) const {
 bool BlockManager::grow(BlockTables& tables, std::int64_t tokens) {
   if (!fits(tables, tokens)) return false;
   if (tables.groups.empty()) {
-    tables.groups.resize(groups_.size());
     tables.first_live.resize(groups_.size(), 0);
+    tables.groups.resize(groups_.size());  // last: it says that there is something to release
   }
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     std::vector<nn::BlockId>& blocks = tables.groups[g];
@@ -99,20 +103,28 @@ void BlockManager::release_unseen(BlockTables& tables, std::int64_t next_positio
     const auto seen = static_cast<std::int32_t>(std::min(
         first_seen_block(next_position, groups_[g]), static_cast<std::int64_t>(blocks.size())));
     for (std::int32_t& i = tables.first_live[g]; i < seen; ++i) {
-      give_back(groups_[g], blocks[static_cast<std::size_t>(i)]);
-      blocks[static_cast<std::size_t>(i)] = nn::kNoBlock;
+      nn::BlockId& id = blocks[static_cast<std::size_t>(i)];
+      if (id != nn::kNoBlock) give_back(groups_[g], id);
+      id = nn::kNoBlock;
     }
   }
 }
 
 void BlockManager::release(BlockTables& tables) noexcept {
+  const bool offered = tables.node != nullptr && tables.node->depth > 0;
+  if (offered) ++releases_;
   for (std::size_t g = 0; g < tables.groups.size(); ++g) {
-    for (const nn::BlockId id : tables.groups[g]) {
-      if (id != nn::kNoBlock) give_back(groups_[g], id);
+    std::vector<nn::BlockId>& blocks = tables.groups[g];
+    // The end first: it is of use to fewer others, and goes first when memory is needed.
+    for (std::size_t i = blocks.size(); i-- > 0;) {
+      if (blocks[i] != nn::kNoBlock) give_back(groups_[g], blocks[i]);
     }
-    tables.groups[g].clear();
+    blocks.clear();
     tables.first_live[g] = 0;
   }
+  if (tables.node != nullptr) tree_.leave(*tables.node);
+  tables.node = nullptr;
+  if (offered) evict_released_until(releases_ - prefix_.keep_sequences);
 }
 
 std::int64_t BlockManager::peak_bytes(std::int64_t tokens) const {
@@ -160,30 +172,51 @@ std::int64_t BlockManager::held_bytes(const BlockTables& tables) const {
 }
 
 nn::BlockId BlockManager::take(Group& group) {
-  nn::BlockId id = group.next_fresh;
+  make_room(group);
+  nn::BlockId id = static_cast<nn::BlockId>(group.blocks.size());
   if (group.freed.empty()) {
     // Room for the way back is made now, so that giving back cannot fail.
     if (group.freed.capacity() <= static_cast<std::size_t>(id)) {
       group.freed.reserve(2 * static_cast<std::size_t>(id) + 16);
     }
-    ++group.next_fresh;
+    group.blocks.emplace_back();
   } else {
     std::pop_heap(group.freed.begin(), group.freed.end(), std::greater<>());
     id = group.freed.back();
     group.freed.pop_back();
   }
-  ++group.in_use;
-  ++blocks_in_use_;
-  used_bytes_ += group.bytes_per_block;
+  hold(group, id);
   return id;
 }
 
+void BlockManager::hold(Group& group, nn::BlockId id) noexcept {
+  Block& block = group.at(id);
+  if (block.holders++ > 0) return;
+  if (block.node != nullptr) unlink(group, id);  // it was kept
+  ++group.in_use;
+  ++blocks_in_use_;
+  used_bytes_ += group.bytes_per_block;
+}
+
 void BlockManager::give_back(Group& group, nn::BlockId id) noexcept {
-  group.freed.push_back(id);
-  std::push_heap(group.freed.begin(), group.freed.end(), std::greater<>());
+  Block& block = group.at(id);
+  if (--block.holders > 0) return;
   --group.in_use;
   --blocks_in_use_;
   used_bytes_ -= group.bytes_per_block;
+  if (block.node != nullptr && prefix_.keep_sequences > 0) {
+    keep(group, id);
+  } else {
+    set_free(group, id);
+  }
+}
+
+void BlockManager::set_free(Group& group, nn::BlockId id) noexcept {
+  Block& block = group.at(id);
+  if (block.node != nullptr) tree_.drop(*block.node, group.index);
+  block.node = nullptr;
+  group.freed.push_back(id);
+  std::push_heap(group.freed.begin(), group.freed.end(), std::greater<>());
 }
 
 }  // namespace mistral::engine

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <optional>
@@ -16,6 +18,7 @@
 #include "engine/block_manager.h"
 #include "engine/request_check.h"
 #include "engine/scheduler.h"
+#include "engine/step_cost.h"
 
 namespace mistral::engine {
 namespace {
@@ -30,7 +33,19 @@ SchedulerLimits scheduler_limits(const nn::SequenceModel& model, const EngineOpt
           .max_rows = model.max_batch_rows(),
           .prefill_chunk = options.prefill_chunk,
           .max_prompt_logits = static_cast<std::int32_t>(
-              std::clamp<std::int64_t>(kPromptLogitsBytes / row_bytes, 1, 1 << 20))};
+              std::clamp<std::int64_t>(kPromptLogitsBytes / row_bytes, 1, 1 << 20)),
+          .keep_cache = options.keep_cache};
+}
+
+PrefixCacheOptions prefix_options(const nn::SequenceModel& model, const EngineOptions& options) {
+  return {.keep_sequences = options.prefix_cache_sequences,
+          .rope_key = [&model](std::int32_t length) { return model.rope_key(length); }};
+}
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 constexpr const char* kOutOfMemory = "out of memory";  // short enough for any std::string
@@ -58,7 +73,7 @@ struct Engine::Impl {
        const EngineOptions& options);
   ~Impl();
 
-  RequestHandle submit(Request request);
+  std::vector<RequestHandle> submit(Request request, std::int32_t count);
 
   // The engine's thread.
   void loop();
@@ -66,12 +81,17 @@ struct Engine::Impl {
   void adopt(std::unique_ptr<Answer> answer) noexcept;
   void drop_cancelled();
   void step();
+  void propose();
+  [[nodiscard]] std::int32_t prompt_rows() const;
   void build_batch();
   void compute();
   void deliver();
-  void deliver_rows(Answer& answer, const PlannedRows& rows, std::size_t first_logits);
+  void deliver_rows(Answer& answer, const PlannedRows& rows, std::int64_t first_position,
+                    std::size_t first_logits);
   void finish(Answer& answer, FinishReason reason, std::string error = {}) noexcept;
   void fail_step(const std::string& error) noexcept;
+  void fail_one() noexcept;
+  std::int64_t& finished_counter(FinishReason reason);
   void publish() noexcept;
 
   static Answer& answer_of(Sequence* sequence) { return static_cast<Answer&>(*sequence); }
@@ -86,22 +106,28 @@ struct Engine::Impl {
   std::shared_ptr<std::atomic<std::uint64_t>> cancellations =
       std::make_shared<std::atomic<std::uint64_t>>(0);
   std::atomic<std::int64_t> requests{0};  // queued, waiting and running
+  std::atomic<std::uint64_t> next_salt{1};
 
   mutable std::mutex mutex;
   std::condition_variable wake;
   bool stop = false;
   std::vector<std::unique_ptr<Answer>> incoming;
+  std::int64_t submitted = 0;
   EngineStats published;
 
   // Of the engine's thread. Buffers keep their memory from step to step.
   std::vector<std::unique_ptr<Answer>> answers;
   std::vector<std::unique_ptr<Answer>> arrivals;
   std::vector<PlannedRows> rows;  // of this step
+  std::vector<DraftRequest> proposals;
+  std::vector<Answer*> proposed;  // whose they are
   nn::Batch batch;
   std::vector<float> logits;
   SamplerScratch scratch;
   std::uint64_t cancellations_seen = 0;
-  std::int64_t steps = 0;
+  StepCost cost;
+  double draft_seconds = 0;  // that a guess takes
+  EngineStats stats;
 
   std::thread thread;  // last: it uses all of the above
 };
@@ -112,7 +138,8 @@ Engine::Impl::Impl(nn::SequenceModel& the_model, const text::Tokenizer* the_toke
       tokenizer(the_tokenizer),
       end_tokens(std::move(ends)),
       options(the_options),
-      blocks(model.cache_groups(), model.block_size(), model.cache_bytes()),
+      blocks(model.cache_groups(), model.block_size(), model.cache_bytes(),
+             prefix_options(model, options)),
       scheduler(blocks, scheduler_limits(model, options)) {
   limits = {.vocab_size = model.vocab_size(),
             .context_length = model.context_length(),
@@ -131,28 +158,45 @@ Engine::Impl::~Impl() {
   for (const auto& answer : incoming) answer->finish(FinishReason::kCancelled, {});
 }
 
-RequestHandle Engine::Impl::submit(Request request) {
+std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t count) {
+  if (count < 1 || count > options.max_queued) {
+    throw make_error(ErrorKind::kInvalidArgument, "n: {}, expected 1 to {}", count,
+                     options.max_queued);
+  }
   check_request(request, limits);
   const std::int64_t most =
       std::int64_t{std::max(options.max_queued, 0)} + std::max(options.max_sequences, 1);
-  if (requests.fetch_add(1) >= most) {
-    requests.fetch_sub(1);
+  if (requests.fetch_add(count) + count > most) {
+    requests.fetch_sub(count);
     throw make_error(ErrorKind::kResource,
                      "the queue is full: {} requests are running or waiting, try again later",
                      most);
   }
   try {
-    auto channel = std::make_shared<RequestHandle::State>(cancellations);
-    auto answer = std::make_unique<Answer>(std::move(request), tokenizer, channel);
+    std::vector<RequestHandle> handles;
+    std::vector<std::unique_ptr<Answer>> made;
+    // Where nothing is kept, answers to one prompt still share it.
+    if (options.prefix_cache_sequences == 0) request.cache_salt = next_salt.fetch_add(1);
+    for (std::int32_t i = 0; i < count; ++i) {
+      Request one = request;
+      if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);
+      auto channel = std::make_shared<RequestHandle::State>(cancellations);
+      made.push_back(std::make_unique<Answer>(std::move(one), tokenizer, end_tokens, channel));
+      if (i > 0) made.back()->leader = made.front().get();
+      made.back()->leads = i == 0 && count > 1;
+      handles.emplace_back(std::move(channel));
+    }
     {
       const std::lock_guard lock(mutex);
-      incoming.push_back(std::move(answer));
-      ++published.waiting;
+      incoming.reserve(incoming.size() + made.size());
+      for (auto& answer : made) incoming.push_back(std::move(answer));
+      published.waiting += count;
+      submitted += count;
     }
     wake.notify_one();
-    return RequestHandle(std::move(channel));
+    return handles;
   } catch (...) {
-    requests.fetch_sub(1);
+    requests.fetch_sub(count);
     throw;
   }
 }
@@ -162,6 +206,8 @@ void Engine::Impl::loop() {
     drop_cancelled();
     try {
       step();
+    } catch (const std::bad_alloc&) {
+      fail_one();
     } catch (...) {
       fail_step(describe_current_exception());
     }
@@ -191,6 +237,9 @@ void Engine::Impl::adopt(std::unique_ptr<Answer> answer) noexcept {
   } catch (...) {
     scheduler.remove(*answer);
     requests.fetch_sub(1);
+    for (const auto& other : arrivals) {
+      if (other && other->leader == answer.get()) other->leader = nullptr;
+    }
     answer->finish(FinishReason::kError, kOutOfMemory);
   }
 }
@@ -208,7 +257,8 @@ void Engine::Impl::drop_cancelled() {
 void Engine::Impl::step() {
   if (scheduler.idle()) return;
   rows.clear();
-  const StepPlan& plan = scheduler.plan();
+  propose();
+  const StepPlan& plan = scheduler.plan(prompt_rows());
   rows.assign(plan.rows.begin(), plan.rows.end());
   // The cache is as full as a context can be: the answer ends for its length.
   const std::vector<Sequence*> full = plan.out_of_cache;
@@ -218,9 +268,79 @@ void Engine::Impl::step() {
     return;
   }
   build_batch();
-  ++steps;
+  const Clock::time_point start = Clock::now();
+  for (const PlannedRows& planned : rows) {
+    if (const auto waited = answer_of(planned.sequence).begin(start)) {
+      stats.queue_seconds.add(*waited);
+    }
+  }
   compute();
+  const double seconds = seconds_since(start);
+  cost.note(batch.rows(), seconds);
+  ++stats.steps;
+  stats.step_seconds.add(seconds);
+  stats.step_rows.add(batch.rows());
+  stats.step_sequences.add(static_cast<double>(rows.size()));
   deliver();
+}
+
+// Asks for guesses of what the running answers go on with.
+void Engine::Impl::propose() {
+  if (!options.drafter || !options.keep_cache) return;
+  proposals.clear();
+  proposed.clear();
+  const auto rows_at_least = static_cast<std::int32_t>(scheduler.running().size());
+  for (Sequence* sequence : scheduler.running()) {
+    Answer& answer = answer_of(sequence);
+    answer.drafts.clear();
+    if (answer.remaining() != 1 || !answer.sampler.allows_drafts()) continue;
+    const std::int64_t most =
+        std::min<std::int64_t>(options.max_drafts, answer.tokens_left(limits.context_length) - 1);
+    const std::int32_t wanted =
+        options.adapt_drafts ? answer.draft_control.wanted(cost, rows_at_least, draft_seconds,
+                                                           static_cast<std::int32_t>(most))
+                             : static_cast<std::int32_t>(most);
+    if (wanted <= 0) continue;
+    proposals.push_back({.sequence = answer.order,
+                         .context = answer.tokens,
+                         .prompt_length = answer.prompt_length,
+                         .wanted = wanted,
+                         .sampler = &answer.sampler,
+                         .draft = &answer.draft});
+    proposed.push_back(&answer);
+  }
+  if (proposals.empty()) return;
+  const Clock::time_point start = Clock::now();
+  std::int64_t guesses = 0;
+  try {
+    options.drafter->propose(proposals);
+    for (Answer* answer : proposed) {
+      answer->drafts = answer->draft.tokens;
+      guesses += static_cast<std::int64_t>(answer->drafts.size());
+    }
+  } catch (const std::exception& error) {
+    // Guesses are worth less than the answers.
+    log::warn("speculative decoding: no guesses for a step: {}", error.what());
+    for (Answer* answer : proposed) answer->drafts.clear();
+  }
+  constexpr double kWeight = 0.1;
+  if (guesses > 0) {
+    draft_seconds +=
+        kWeight * (seconds_since(start) / static_cast<double>(guesses) - draft_seconds);
+  }
+}
+
+// Rows that prompts may have in the next step without holding up the answers being written.
+std::int32_t Engine::Impl::prompt_rows() const {
+  std::int32_t decoding = 0;
+  for (const Sequence* sequence : scheduler.running()) {
+    if (sequence->remaining() != 1) continue;
+    decoding += 1 + static_cast<std::int32_t>(sequence->drafts.size());
+  }
+  if (decoding == 0) return std::numeric_limits<std::int32_t>::max();
+  constexpr std::int32_t kLeast = 16;  // fewer would waste the reading of the weights
+  const double most = std::max(options.step_seconds, 2 * cost.seconds(decoding));
+  return std::max(kLeast, cost.rows_within(most) - decoding);
 }
 
 void Engine::Impl::build_batch() {
@@ -236,7 +356,9 @@ void Engine::Impl::build_batch() {
     entry.rope_length = static_cast<std::int32_t>(sequence.prompt_length);
     entry.block_tables = sequence.blocks.groups;
     const auto first = sequence.tokens.begin() + sequence.computed;
-    batch.tokens.insert(batch.tokens.end(), first, first + rows[i].count);
+    batch.tokens.insert(batch.tokens.end(), first, first + rows[i].count - rows[i].drafts);
+    batch.tokens.insert(batch.tokens.end(), sequence.drafts.begin(),
+                        sequence.drafts.begin() + rows[i].drafts);
     for (std::int32_t r = rows[i].logits_from; r < rows[i].count; ++r) {
       batch.logit_rows.push_back(entry.first_row + r);
     }
@@ -251,14 +373,15 @@ void Engine::Impl::compute() {
 
 void Engine::Impl::deliver() {
   // All rows are in the cache now, whatever happens to single answers below.
-  for (const PlannedRows& planned : rows) Scheduler::advance(planned);
+  for (const PlannedRows& planned : rows) scheduler.advance(planned);
   std::size_t next_logits = 0;
-  for (PlannedRows& planned : rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    PlannedRows& planned = rows[i];
     Answer& answer = answer_of(planned.sequence);
     const std::size_t first_logits = next_logits;
     next_logits += static_cast<std::size_t>(planned.count - planned.logits_from);
     try {
-      deliver_rows(answer, planned, first_logits);
+      deliver_rows(answer, planned, batch.sequences[i].first_position, first_logits);
     } catch (...) {
       finish(answer, FinishReason::kError, describe_current_exception());
     }
@@ -267,14 +390,13 @@ void Engine::Impl::deliver() {
 }
 
 void Engine::Impl::deliver_rows(Answer& answer, const PlannedRows& planned,
-                                std::size_t first_logits) {
+                                std::int64_t first_position, std::size_t first_logits) {
   const auto vocab = static_cast<std::size_t>(limits.vocab_size);
   const auto row = [&](std::int32_t r) {
     const std::size_t index = first_logits + static_cast<std::size_t>(r - planned.logits_from);
     return std::span<const float>(logits).subspan(index * vocab, vocab);
   };
   if (answer.prompt_logits_missing()) {
-    const std::int64_t first_position = answer.computed - planned.count;
     for (std::int32_t r = planned.logits_from; r < planned.count; ++r) {
       const std::int64_t position = first_position + r;
       if (position < answer.prompt_logits_from || position >= answer.prompt_length) continue;
@@ -283,14 +405,44 @@ void Engine::Impl::deliver_rows(Answer& answer, const PlannedRows& planned,
     }
   }
   if (!planned.samples) return;
-  const TokenId token = answer.sampler.sample(row(planned.count - 1), answer.tokens, scratch);
-  const auto end = answer.accept(token, end_tokens, limits.context_length);
+  const bool first = answer.length() == answer.prompt_length;
+  // The row of the last token, then those of its drafts as long as they are right.
+  std::int32_t right = 0;
+  std::optional<FinishReason> end;
+  for (std::int32_t i = 0; !end && i <= planned.drafts; ++i) {
+    const std::span<const float> logits_row = row(planned.count - planned.drafts - 1 + i);
+    if (i == planned.drafts) {
+      const TokenId token = answer.choose(logits_row, scratch);
+      end = answer.accept(token, end_tokens, limits.context_length);
+      break;
+    }
+    const auto index = static_cast<std::size_t>(i);
+    const TokenId token = answer.verify(index, logits_row, scratch);
+    const bool as_guessed = token == answer.drafts[index];
+    end = answer.accept(token, end_tokens, limits.context_length);
+    if (!as_guessed) break;
+    ++right;
+    ++answer.computed;
+  }
+  if (planned.drafts > 0) {
+    answer.draft_control.note(planned.drafts, right);
+    stats.drafted_tokens += planned.drafts;
+    stats.accepted_tokens += right;
+  }
+  if (first) {
+    stats.prompt_tokens += answer.prompt_length;
+    stats.cached_tokens += std::min(answer.cached, answer.prompt_length);
+    stats.first_token_seconds.add(answer.prompt_seconds());
+  }
   if (end) finish(answer, *end);
 }
 
 void Engine::Impl::finish(Answer& answer, FinishReason reason, std::string error) noexcept {
   scheduler.remove(answer);
+  if (options.drafter) options.drafter->forget(answer.order);
   requests.fetch_sub(1);
+  stats.completion_tokens += answer.length() - answer.prompt_length;
+  ++finished_counter(reason);
   const std::size_t slot = answer.slot;
   const std::unique_ptr<Answer> owner = std::move(answers[slot]);
   if (slot + 1 != answers.size()) {
@@ -312,26 +464,56 @@ void Engine::Impl::fail_step(const std::string& error) noexcept {
       finish(answer, FinishReason::kError, kOutOfMemory);
     }
   };
-  bool any = false;
   for (const PlannedRows& planned : rows) {
-    if (planned.sequence == nullptr) continue;
-    any = true;
-    fail(answer_of(planned.sequence));
+    if (planned.sequence != nullptr) fail(answer_of(planned.sequence));
   }
-  rows.clear();
   // Planning itself failed. Nothing may stay that would fail for ever.
-  if (!any) {
+  if (rows.empty()) {
     while (!answers.empty()) fail(*answers.back());
   }
+  rows.clear();
+}
+
+// Memory ran out while a step was made or planned. Nothing of it counts yet, so the others can try
+// again without the one that asked for most.
+void Engine::Impl::fail_one() noexcept {
+  log::error("out of memory: a request ends");
+  Sequence* victim = scheduler.planned_last();
+  std::int32_t most = 0;
+  for (const PlannedRows& planned : rows) {
+    if (planned.sequence == nullptr || planned.count < most) continue;
+    most = planned.count;
+    victim = planned.sequence;
+  }
+  rows.clear();
+  if (victim == nullptr && !answers.empty()) victim = answers.back().get();
+  if (victim != nullptr) finish(answer_of(victim), FinishReason::kError, kOutOfMemory);
+}
+
+std::int64_t& Engine::Impl::finished_counter(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return stats.finished_stop;
+    case FinishReason::kLength:
+      return stats.finished_length;
+    case FinishReason::kCancelled:
+      return stats.finished_cancelled;
+    case FinishReason::kError:
+      break;
+  }
+  return stats.finished_error;
 }
 
 void Engine::Impl::publish() noexcept {
+  stats.running = static_cast<std::int64_t>(scheduler.running().size());
+  stats.blocks_in_use = blocks.blocks_in_use();
+  stats.blocks_kept = blocks.blocks_kept();
+  stats.cache_bytes = blocks.total_bytes();
+  stats.cache_bytes_in_use = blocks.total_bytes() - blocks.free_bytes();
+  stats.preemptions = scheduler.preemptions();
   const std::lock_guard lock(mutex);
-  published.running = static_cast<std::int64_t>(scheduler.running().size());
-  published.waiting = static_cast<std::int64_t>(scheduler.waiting().size() + incoming.size());
-  published.blocks_in_use = blocks.blocks_in_use();
-  published.steps = steps;
-  published.preemptions = scheduler.preemptions();
+  stats.waiting = static_cast<std::int64_t>(scheduler.waiting().size() + incoming.size());
+  published = stats;
 }
 
 Engine::Engine(nn::SequenceModel& model, const text::Tokenizer* tokenizer,
@@ -341,12 +523,18 @@ Engine::Engine(nn::SequenceModel& model, const text::Tokenizer* tokenizer,
 Engine::~Engine() = default;
 
 RequestHandle Engine::submit(Request request) {
-  return impl_->submit(std::move(request));
+  return std::move(impl_->submit(std::move(request), 1).front());
+}
+
+std::vector<RequestHandle> Engine::submit(Request request, std::int32_t answers) {
+  return impl_->submit(std::move(request), answers);
 }
 
 EngineStats Engine::stats() const {
   const std::lock_guard lock(impl_->mutex);
-  return impl_->published;
+  EngineStats stats = impl_->published;
+  stats.requests = impl_->submitted;
+  return stats;
 }
 
 }  // namespace mistral::engine

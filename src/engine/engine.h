@@ -4,8 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <vector>
 
+#include "engine/drafter.h"
+#include "engine/engine_stats.h"
 #include "engine/request.h"
 #include "nn/sequence_model.h"
 #include "text/tokenizer/tokenizer.h"
@@ -16,14 +20,15 @@ struct EngineOptions {
   std::int32_t max_sequences = 32;   // running at once
   std::int32_t prefill_chunk = 512;  // most prompt rows of one sequence in a step
   std::int32_t max_queued = 10'000;  // waiting requests; more are refused
-};
-
-struct EngineStats {
-  std::int64_t running = 0;
-  std::int64_t waiting = 0;
-  std::int64_t blocks_in_use = 0;  // over all cache groups
-  std::int64_t steps = 0;
-  std::int64_t preemptions = 0;
+  // While answers are being written, prompts of others get as many rows as keep a step below this,
+  // or below twice what it takes without them.
+  double step_seconds = 0.3;
+  // Blocks stay in the cache of at most so many sequences that ended last; 0: of none.
+  std::int64_t prefix_cache_sequences = std::numeric_limits<std::int64_t>::max();
+  bool keep_cache = true;  // false: each token is computed from the whole sequence
+  std::shared_ptr<Drafter> drafter = nullptr;  // speculative decoding; null: none
+  std::int32_t max_drafts = 10;                // tokens guessed at once
+  bool adapt_drafts = true;                    // false: always as many, whether they pay or not
 };
 
 class Engine {
@@ -42,6 +47,9 @@ class Engine {
   // out-of-range sampling values, an empty stop string; kResource when the queue is full.
   // Thread safe.
   [[nodiscard]] RequestHandle submit(Request request);
+  // As many answers to one prompt, which is computed once. With a seed, each answer after the first
+  // has the next one.
+  [[nodiscard]] std::vector<RequestHandle> submit(Request request, std::int32_t answers);
 
   [[nodiscard]] EngineStats stats() const;
 

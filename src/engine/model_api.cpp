@@ -1,6 +1,7 @@
 // The public C++ API: a loaded model, its threads and its engine behind one handle.
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <new>
 #include <optional>
@@ -11,7 +12,10 @@
 #include "core/log.h"
 #include "core/thread_pool.h"
 #include "engine/chat.h"
+#include "engine/draft_model.h"
 #include "engine/engine.h"
+#include "engine/generation_impl.h"
+#include "engine/model_drafter.h"
 #include "mistral/model.h"
 #include "models/fetch.h"
 #include "models/loader.h"
@@ -75,6 +79,9 @@ models::LoadOptions load_options(const ModelOptions& options) {
   check_range("kv_cache_tokens", options.kv_cache_tokens, 0, std::int64_t{1} << 40);
   check_range("kv_cache_mib", options.kv_cache_mib, 0, std::int64_t{1} << 30);
   check_range("prefill_chunk", options.prefill_chunk, 1, kMostRows);
+  check_range("prefix_cache_sequences", options.prefix_cache_sequences.value_or(0), 0,
+              std::numeric_limits<std::int64_t>::max());
+  check_range("draft_tokens", options.draft_tokens, 1, 64);
   if (options.kv_block_size != 8 && options.kv_block_size != 16 && options.kv_block_size != 32) {
     throw make_error(ErrorKind::kInvalidArgument, "kv_block_size: {}, expected 8, 16 or 32",
                      options.kv_block_size);
@@ -87,6 +94,8 @@ models::LoadOptions load_options(const ModelOptions& options) {
   load.kv_block_size = options.kv_block_size;
   load.kv_cache_dtype = cache_dtype_of(options.kv_cache_dtype);
   load.max_batch_rows = std::max(options.prefill_chunk, options.max_sequences);
+  const bool guesses = !options.draft_model.empty() || options.ngram_drafts;
+  load.logit_rows = options.max_sequences * (1 + (guesses ? options.draft_tokens : 0));
   load.on_progress = options.on_progress;
   return load;
 }
@@ -135,8 +144,8 @@ struct Model::Impl {
       : load(load_options(options)),
         pool(options.threads > 0 ? options.threads : ThreadPool::default_size()),
         loaded(models::load(models::locate_or_fetch(options.path, {}), load, pool)),
-        engine(*loaded.model, loaded.tokenizer.get(), loaded.end_tokens,
-               {.max_sequences = options.max_sequences, .prefill_chunk = options.prefill_chunk}) {
+        draft(load_draft(options)),
+        engine(*loaded.model, loaded.tokenizer.get(), loaded.end_tokens, engine_options(options)) {
     load.on_progress = nullptr;
     info = {.name = loaded.name,
             .architecture = loaded.architecture,
@@ -147,64 +156,72 @@ struct Model::Impl {
             .end_tokens = loaded.end_tokens};
   }
 
+  std::optional<models::LoadedModel> load_draft(const ModelOptions& options) {
+    if (options.draft_model.empty()) return std::nullopt;
+    models::LoadedModel model =
+        models::load(models::locate_or_fetch(options.draft_model, {}), load, pool);
+    engine::check_draft_model(loaded, model);
+    return model;
+  }
+
+  engine::EngineOptions engine_options(const ModelOptions& options) const {
+    engine::EngineOptions result;
+    result.max_sequences = options.max_sequences;
+    result.prefill_chunk = options.prefill_chunk;
+    if (options.prefix_cache_sequences) {
+      result.prefix_cache_sequences = *options.prefix_cache_sequences;
+    }
+    result.keep_cache = !options.no_kv_cache;
+    result.max_drafts = options.draft_tokens;
+    if (draft) {
+      result.drafter =
+          std::make_shared<engine::ModelDrafter>(*draft->model, loaded.model->vocab_size());
+    } else if (options.ngram_drafts) {
+      result.drafter = std::make_shared<engine::NgramDrafter>();
+    }
+    return result;
+  }
+
   const text::Tokenizer& tokenizer() const {
     if (loaded.tokenizer) return *loaded.tokenizer;
     throw make_error(ErrorKind::kUnsupported, "model {} has no tokenizer: {}", loaded.name,
                      loaded.tokenizer_problem);
   }
 
-  // With a `style` the text is also handed out in its parts.
+  std::vector<Generation> start(std::vector<TokenId> prompt, const SamplingParams& sampling,
+                                std::int32_t count = 1,
+                                const std::optional<text::ReasoningStyle>& style = {}) {
+    engine::Request request;
+    request.prompt = std::move(prompt);
+    request.sampling = sampling;
+    std::vector<Generation> generations;
+    for (engine::RequestHandle& handle : engine.submit(std::move(request), count)) {
+      generations.push_back(
+          Generation(std::make_unique<Generation::Impl>(std::move(handle), style)));
+    }
+    return generations;
+  }
+
+  static Response read(Generation generation, const ChunkCallback& on_chunk) {
+    while (const std::optional<Chunk> chunk = generation.next()) {
+      if (!on_chunk || on_chunk(*chunk)) continue;
+      generation.cancel();
+      break;
+    }
+    return generation.wait();
+  }
+
   Response answer(std::vector<TokenId> prompt, const SamplingParams& sampling,
                   const ChunkCallback& on_chunk,
                   const std::optional<text::ReasoningStyle>& style = {}) {
-    engine::RequestHandle handle = engine.submit(
-        {.prompt = std::move(prompt), .sampling = sampling, .on_prompt_logits = nullptr});
-    std::optional<text::ReasoningSplitter> splitter;
-    if (style) splitter.emplace(*style);
-    Response response;
-    bool wanted = static_cast<bool>(on_chunk);
-    const auto show = [&](std::string_view text, TokenId token,
-                          const text::ReasoningSplitter::Parts& parts) {
-      response.text += text;
-      response.reasoning += parts.reasoning;
-      response.content += parts.content;
-      if (!wanted || on_chunk({.text = text,
-                               .token = token,
-                               .reasoning = parts.reasoning,
-                               .content = parts.content})) {
-        return;
-      }
-      wanted = false;
-      handle.cancel();
-    };
-    for (;;) {
-      engine::Event event = handle.next();
-      if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
-        response.tokens.push_back(token->token);
-        show(token->text, token->token,
-             splitter ? splitter->push(token->text) : text::ReasoningSplitter::Parts{});
-        continue;
-      }
-      auto& end = std::get<engine::FinishEvent>(event);
-      text::ReasoningSplitter::Parts rest;
-      if (splitter) {
-        rest = splitter->push(end.text);
-        const text::ReasoningSplitter::Parts last = splitter->finish();
-        rest.reasoning += last.reasoning;
-        rest.content += last.content;
-      }
-      if (!end.text.empty() || !rest.empty()) show(end.text, -1, rest);
-      response.finish_reason = end.reason;
-      response.error = std::move(end.error);
-      response.usage = end.usage;
-      return response;
-    }
+    return read(std::move(start(std::move(prompt), sampling, 1, style).front()), on_chunk);
   }
 
   models::LoadOptions load;
   ThreadPool pool;
   models::LoadedModel loaded;  // computes on pool
-  engine::Engine engine;       // runs loaded
+  std::optional<models::LoadedModel> draft;
+  engine::Engine engine;  // runs loaded
   ModelInfo info;
 };
 
@@ -248,6 +265,78 @@ Response Model::complete(std::string_view prompt, const SamplingParams& sampling
 Response Model::complete(const std::vector<TokenId>& prompt, const SamplingParams& sampling,
                          const ChunkCallback& on_chunk) {
   return translate([&] { return impl_->answer(prompt, sampling, on_chunk); });
+}
+
+Generation Model::start_chat(const std::vector<Message>& messages, const SamplingParams& sampling,
+                             const ChatOptions& options) {
+  return translate([&] {
+    engine::PreparedPrompt prompt =
+        engine::prepare_chat(impl_->loaded, json_of(messages), variables_of(options));
+    const text::ReasoningStyle style = engine::reasoning_style(impl_->loaded, prompt);
+    return std::move(impl_->start(std::move(prompt.ids), sampling, 1, style).front());
+  });
+}
+
+Generation Model::start(std::string_view prompt, const SamplingParams& sampling) {
+  return translate([&] {
+    return std::move(impl_->start(engine::prepare_text(impl_->loaded, prompt), sampling).front());
+  });
+}
+
+Generation Model::start(const std::vector<TokenId>& prompt, const SamplingParams& sampling) {
+  return translate([&] { return std::move(impl_->start(prompt, sampling).front()); });
+}
+
+std::vector<Generation> Model::start(const std::vector<TokenId>& prompt,
+                                     const SamplingParams& sampling, std::int32_t count) {
+  return translate([&] { return impl_->start(prompt, sampling, count); });
+}
+
+std::vector<Response> Model::best(const std::vector<TokenId>& prompt,
+                                  const SamplingParams& sampling, std::int32_t count,
+                                  std::int32_t best_of) {
+  return translate([&] {
+    if (count < 1 || count > best_of) {
+      throw make_error(ErrorKind::kInvalidArgument,
+                       "best_of: {}, expected at least the number of answers, {}, and that at "
+                       "least 1",
+                       best_of, count);
+    }
+    SamplingParams with_logprobs = sampling;
+    with_logprobs.logprobs = true;
+    std::vector<std::pair<double, Response>> answers;
+    for (Generation& generation : impl_->start(prompt, with_logprobs, best_of)) {
+      Response response = generation.wait();
+      double sum = 0;
+      for (const TokenLogprobs& token : response.logprobs) sum += token.chosen.logprob;
+      const double mean =
+          sum / static_cast<double>(std::max<std::size_t>(1, response.logprobs.size()));
+      if (!sampling.logprobs && sampling.top_logprobs == 0) response.logprobs.clear();
+      answers.emplace_back(mean, std::move(response));
+    }
+    std::ranges::stable_sort(answers, std::greater<>(), &std::pair<double, Response>::first);
+    std::vector<Response> best;
+    for (std::int32_t i = 0; i < count; ++i) {
+      best.push_back(std::move(answers[static_cast<std::size_t>(i)].second));
+    }
+    return best;
+  });
+}
+
+ModelStats Model::stats() const {
+  const engine::EngineStats stats = impl_->engine.stats();
+  return {.running = stats.running,
+          .waiting = stats.waiting,
+          .kv_cache_bytes = stats.cache_bytes,
+          .kv_cache_bytes_in_use = stats.cache_bytes_in_use,
+          .requests = stats.requests,
+          .steps = stats.steps,
+          .preemptions = stats.preemptions,
+          .prompt_tokens = stats.prompt_tokens,
+          .cached_tokens = stats.cached_tokens,
+          .completion_tokens = stats.completion_tokens,
+          .drafted_tokens = stats.drafted_tokens,
+          .accepted_tokens = stats.accepted_tokens};
 }
 
 std::vector<TokenId> Model::tokenize(std::string_view text, bool add_special) const {

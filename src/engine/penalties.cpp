@@ -8,16 +8,16 @@ namespace {
 
 constexpr std::int32_t kLongestMatch = 50;
 
-bool inside(TokenId id, std::span<const float> logits) {
-  return id >= 0 && static_cast<std::size_t>(id) < logits.size();
+bool inside(TokenId id, std::size_t vocab) {
+  return id >= 0 && static_cast<std::size_t>(id) < vocab;
 }
 
 }  // namespace
 
-std::unordered_map<TokenId, std::int32_t> dry_match_lengths(std::span<const TokenId> context,
-                                                            std::span<const TokenId> breakers) {
-  std::unordered_map<TokenId, std::int32_t> lengths;
-  if (context.empty()) return lengths;
+void find_dry_matches(std::span<const TokenId> context, std::span<const TokenId> breakers,
+                      std::vector<std::pair<TokenId, std::int32_t>>& matches) {
+  matches.clear();
+  if (context.empty()) return;
   const auto is_breaker = [breakers](TokenId id) {
     return std::binary_search(breakers.begin(), breakers.end(), id);
   };
@@ -32,10 +32,8 @@ std::unordered_map<TokenId, std::int32_t> dry_match_lengths(std::span<const Toke
       if (before != context[last - static_cast<std::size_t>(length)] || is_breaker(before)) break;
       ++length;
     }
-    std::int32_t& longest = lengths[next];
-    longest = std::max(longest, length);
+    matches.emplace_back(next, length);
   }
-  return lengths;
 }
 
 Penalties::Penalties(const SamplingParams& sampling, std::vector<TokenId> breakers)
@@ -53,38 +51,65 @@ Penalties::Penalties(const SamplingParams& sampling, std::vector<TokenId> breake
   std::sort(breakers_.begin(), breakers_.end());
 }
 
-void Penalties::apply(std::span<const TokenId> context, std::span<float> logits) {
-  if (repetition_ || counting_) {
-    for (; counted_ < context.size(); ++counted_) {
-      if (inside(context[counted_], logits)) ++counts_[context[counted_]];
-    }
+void Penalties::count(TokenId id, std::int64_t step) {
+  if (!inside(id, vocab_)) return;
+  const auto [place, added] = places_.try_emplace(id, entries_.size());
+  if (added) entries_.push_back({.id = id, .count = 0});
+  entries_[place->second].count += step;
+}
+
+// Brings the counts from the context before to this one.
+void Penalties::follow(std::span<const TokenId> context, std::size_t vocab) {
+  if (vocab != vocab_) {
+    vocab_ = vocab;
+    entries_.clear();
+    places_.clear();
+    counted_.clear();
+    for (const auto& [id, bias] : bias_) count(id, 0);
   }
-  if (repetition_) {
-    for (const auto& [id, count] : counts_) {
-      float& logit = logits[static_cast<std::size_t>(id)];
-      logit =
-          static_cast<float>(logit > 0 ? logit / repetition_penalty_ : logit * repetition_penalty_);
-    }
+  if (!repetition_ && !counting_ && !dry_) return;
+  const auto [kept, next] =
+      std::mismatch(counted_.begin(), counted_.end(), context.begin(), context.end());
+  for (auto gone = kept; gone != counted_.end(); ++gone) count(*gone, -1);
+  for (auto added = next; added != context.end(); ++added) count(*added, 1);
+  counted_.erase(kept, counted_.end());
+  counted_.insert(counted_.end(), next, context.end());
+}
+
+void Penalties::add_dry(std::span<const TokenId> context, std::vector<AdjustedLogit>& adjusted) {
+  find_dry_matches(context, breakers_, matches_);
+  longest_.assign(adjusted.size(), 0);
+  for (const auto& [id, length] : matches_) {
+    const auto place = places_.find(id);
+    if (place == places_.end()) continue;
+    longest_[place->second] = std::max(longest_[place->second], length);
   }
-  if (dry_) {
-    for (const auto& [id, length] : dry_match_lengths(context, breakers_)) {
-      if (length < dry_allowed_length_ || !inside(id, logits)) continue;
-      const double penalty = dry_multiplier_ * std::pow(dry_base_, length - dry_allowed_length_);
-      float& logit = logits[static_cast<std::size_t>(id)];
-      logit = static_cast<float>(logit - penalty);
-    }
+  for (std::size_t i = 0; i < adjusted.size(); ++i) {
+    if (longest_[i] == 0 || longest_[i] < dry_allowed_length_) continue;
+    adjusted[i].value -= dry_multiplier_ * std::pow(dry_base_, longest_[i] - dry_allowed_length_);
   }
+}
+
+void Penalties::adjust(std::span<const TokenId> context, std::span<const float> logits,
+                       std::vector<AdjustedLogit>& adjusted) {
+  follow(context, logits.size());
+  adjusted.resize(entries_.size());
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const double logit = logits[static_cast<std::size_t>(entries_[i].id)];
+    adjusted[i] = {.id = entries_[i].id, .value = logit};
+    if (!repetition_ || entries_[i].count == 0) continue;
+    adjusted[i].value = logit > 0 ? logit / repetition_penalty_ : logit * repetition_penalty_;
+  }
+  if (dry_) add_dry(context, adjusted);
   if (counting_) {
-    for (const auto& [id, count] : counts_) {
-      float& logit = logits[static_cast<std::size_t>(id)];
-      logit = static_cast<float>(logit - static_cast<double>(count) * frequency_penalty_ -
-                                 presence_penalty_);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (entries_[i].count == 0) continue;
+      adjusted[i].value -=
+          static_cast<double>(entries_[i].count) * frequency_penalty_ + presence_penalty_;
     }
   }
   for (const auto& [id, bias] : bias_) {
-    if (!inside(id, logits)) continue;
-    float& logit = logits[static_cast<std::size_t>(id)];
-    logit = static_cast<float>(logit + bias);
+    if (inside(id, logits.size())) adjusted[places_.at(id)].value += bias;
   }
 }
 

@@ -25,6 +25,9 @@ struct Request {
   std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
   LogitsSink on_prompt_logits;  // when set: every prompt row's logits, in order of position
+  std::int32_t priority = 0;    // higher ones come first
+  // Requests share what they computed only with others of the same salt.
+  std::uint64_t cache_salt = 0;
 };
 
 // One sampled token. `text` is what became printable (whole characters, nothing that may still
@@ -32,6 +35,7 @@ struct Request {
 struct TokenEvent {
   TokenId token = -1;
   std::string text;
+  std::optional<TokenLogprobs> logprobs = {};  // when the request asks for them
 };
 // The last event of every request.
 struct FinishEvent {

@@ -1,69 +1,38 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/error.h"
-#include "engine/random.h"
 
 namespace mistral::engine {
 namespace {
 
 constexpr double kGreedyBelow = 1e-7;
-constexpr std::size_t kLanes = 16;  // independent chains that the compiler turns into vectors
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kJustBelowOne = 1.0F - 0x1p-24F;
 
-// The largest logit; NaN never wins. -infinity when there is no number.
-float largest(std::span<const float> logits) {
-  std::array<float, kLanes> lanes;
-  lanes.fill(-kInfinity);
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const float x = logits[i + lane];
-      lanes[lane] = x > lanes[lane] ? x : lanes[lane];
-    }
-  }
-  float max = -kInfinity;
-  for (const float x : lanes) max = x > max ? x : max;
-  for (; i < logits.size(); ++i) max = logits[i] > max ? logits[i] : max;
-  return max;
+// A share that only does something strictly between 0 and 1; otherwise 0.
+double share(std::optional<double> value) {
+  return value && *value > 0 && *value < 1 ? *value : 0.0;
 }
 
-double sum(std::span<const float> weights) {
-  std::array<double, kLanes> lanes{};
-  std::size_t i = 0;
-  for (; i + kLanes <= weights.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) lanes[lane] += weights[i + lane];
-  }
-  double total = 0;
-  for (; i < weights.size(); ++i) total += weights[i];
-  for (const double lane : lanes) total += lane;
-  return total;
+float to_float(double value) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  return static_cast<float>(std::clamp(value, -kMost, kMost));
 }
 
-constexpr float kLowestExponent = -87.0F;  // exp() of less is no normal float
+bool lower_id(const Candidate& a, const Candidate& b) {
+  return a.id < b.id;
+}
 
-// exp(x) to a few units of the last place for kLowestExponent < x <= 0, and 0 for kLowestExponent.
-// Written without calls and branches so that loops over it become vector code.
-float exp_nonpositive(float x) {
-  constexpr float kLog2E = 1.44269504F;
-  const float t = x * kLog2E;
-  const auto whole = static_cast<std::int32_t>(t - 0.5F);  // rounds to nearest: t <= 0
-  const float f = t - static_cast<float>(whole);
-  // 2^f on [-1/2, 1/2]: the Taylor series ln(2)^k / k!.
-  float p = 1.54035304e-4F;
-  p = p * f + 1.33335581e-3F;
-  p = p * f + 9.61812911e-3F;
-  p = p * f + 5.55041087e-2F;
-  p = p * f + 2.40226507e-1F;
-  p = p * f + 6.93147181e-1F;
-  p = p * f + 1.0F;
-  const float result = p * std::bit_cast<float>((whole + 127) << 23);
-  const std::int32_t keep = -static_cast<std::int32_t>(x > kLowestExponent);
-  return std::bit_cast<float>(std::bit_cast<std::int32_t>(result) & keep);
+// The candidates are in rising order of ids.
+Candidate* find(std::vector<Candidate>& candidates, TokenId id) {
+  const auto found =
+      std::lower_bound(candidates.begin(), candidates.end(), Candidate{.id = id}, lower_id);
+  return found != candidates.end() && found->id == id ? &*found : nullptr;
 }
 
 }  // namespace
@@ -74,163 +43,262 @@ TokenId argmax(std::span<const float> logits) {
   return found == logits.end() ? -1 : static_cast<TokenId>(found - logits.begin());
 }
 
-Sampler::Sampler(const SamplingParams& sampling, std::vector<TokenId> dry_breakers,
-                 std::uint64_t seed)
+Sampler::Sampler(const SamplingParams& sampling, SamplerSetup setup)
     : greedy_(sampling.temperature.value_or(0) < kGreedyBelow),
+      logprobs_(sampling.logprobs || sampling.top_logprobs > 0),
+      top_logprobs_(std::max(sampling.top_logprobs, 0)),
       temperature_(sampling.temperature.value_or(0)),
+      top_n_sigma_(std::max(sampling.top_n_sigma.value_or(0), 0.0)),
       top_k_(std::max(sampling.top_k.value_or(0), 0)),
-      seed_(seed),
-      penalties_(sampling, std::move(dry_breakers)) {
-  const auto threshold = [](std::optional<double> value) {
-    return value && *value > 0 && *value < 1 ? *value : 0.0;
-  };
-  top_p_ = threshold(sampling.top_p);
-  min_p_ = threshold(sampling.min_p);
+      top_p_(share(sampling.top_p)),
+      min_p_(share(sampling.min_p)),
+      typical_p_(share(sampling.typical_p)),
+      xtc_probability_(std::max(sampling.xtc_probability.value_or(0), 0.0)),
+      xtc_threshold_(sampling.xtc_threshold),
+      mirostat_tau_(std::max(sampling.mirostat_tau.value_or(0), 0.0)),
+      mirostat_eta_(sampling.mirostat_eta),
+      seed_(setup.seed),
+      end_tokens_(std::move(setup.end_tokens)),
+      min_length_(setup.min_length),
+      processors_(sampling.logits_processors),
+      penalties_(sampling, std::move(setup.dry_breakers)),
+      mirostat_bound_(2 * mirostat_tau_) {}
+
+bool Sampler::cuts_off() const {
+  return mirostat_tau_ > 0 || top_n_sigma_ > 0 || top_k_ > 0 || top_p_ > 0 || min_p_ > 0 ||
+         typical_p_ > 0 || xtc_probability_ > 0;
 }
 
-std::span<const float> Sampler::penalised(std::span<const float> logits,
-                                          std::span<const TokenId> context,
-                                          SamplerScratch& scratch) {
-  if (!penalties_.active()) return logits;
-  scratch.logits.assign(logits.begin(), logits.end());
-  penalties_.apply(context, scratch.logits);
-  return scratch.logits;
+// Adjusted logits stay apart in double unless someone wants to see them.
+void Sampler::change_logits(std::span<const TokenId> context, SamplerScratch& scratch) const {
+  const std::span<float> row = scratch.logits_;
+  for (const auto& [id, value] : scratch.adjusted_) {
+    row[static_cast<std::size_t>(id)] = to_float(value);
+  }
+  if (!processors_.empty()) {
+    for (const LogitsProcessor& processor : processors_) processor(context, row);
+    scratch.adjusted_.clear();
+  }
+  if (context.size() >= min_length_) return;
+  for (const TokenId id : end_tokens_) {
+    if (id < 0 || static_cast<std::size_t>(id) >= row.size()) continue;
+    row[static_cast<std::size_t>(id)] = -kInfinity;
+    std::erase_if(scratch.adjusted_, [id](const AdjustedLogit& logit) { return logit.id == id; });
+  }
 }
 
-double Sampler::weigh(std::span<const float> logits, SamplerScratch& scratch) const {
-  const float max = largest(logits);
-  if (max == -kInfinity) {
-    throw Error(ErrorKind::kInternal, "the model computed no usable logits (not a number)");
+void Sampler::prepare(std::span<const float> logits, std::span<const TokenId> context,
+                      SamplerScratch& scratch) {
+  scratch.row_ = logits;
+  scratch.adjusted_.clear();
+  if (penalties_.active()) penalties_.adjust(context, logits, scratch.adjusted_);
+  const bool too_short = context.size() < min_length_ && !end_tokens_.empty();
+  if (!scratch.adjusted_.empty() || !processors_.empty() || too_short) {
+    scratch.logits_.assign(logits.begin(), logits.end());
+    scratch.row_ = scratch.logits_;
+    change_logits(context, scratch);
   }
-  const std::size_t size = logits.size();
-  scratch.weights.resize(size);
-  float* weights = scratch.weights.data();
-  if (max == kInfinity) {
-    double total = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      weights[i] = logits[i] == kInfinity ? 1.0F : 0.0F;
-      total += weights[i];
-    }
-    return total;
+  if (top_n_sigma_ > 0 && !greedy_) scratch.sigma_ = standard_deviation(scratch.row_);
+  double adjusted_max = -kInfinity;
+  for (const auto& [id, value] : scratch.adjusted_) {
+    scratch.logits_[static_cast<std::size_t>(id)] = -kInfinity;
+    adjusted_max = value > adjusted_max ? value : adjusted_max;
   }
-  const auto scale = static_cast<float>(1.0 / temperature_);
-  const float* row = logits.data();
-  for (std::size_t i = 0; i < size; ++i) {
-    const float x = (row[i] - max) * scale;
-    weights[i] = x > kLowestExponent ? x : kLowestExponent;  // NaN, too
+  scratch.max_ = std::max<double>(largest(scratch.row_), adjusted_max);
+  if (scratch.max_ == -kInfinity) {
+    throw Error(ErrorKind::kInternal,
+                "no token can be chosen: every logit is -infinity or not a number");
   }
-  for (std::size_t i = 0; i < size; ++i) weights[i] = exp_nonpositive(weights[i]);
-  return sum(scratch.weights);
+  if (scratch.max_ < kInfinity) return;
+  // Infinite logits share the probability.
+  for (const auto& [id, value] : scratch.adjusted_) {
+    scratch.logits_[static_cast<std::size_t>(id)] = value == kInfinity ? kInfinity : -kInfinity;
+  }
+  scratch.adjusted_.clear();
+  scratch.logits_.resize(logits.size());
+  std::transform(scratch.row_.begin(), scratch.row_.end(), scratch.logits_.begin(),
+                 [](float logit) { return logit == kInfinity ? 0.0F : -kInfinity; });
+  scratch.row_ = scratch.logits_;
+  scratch.max_ = 0;
 }
 
-void Sampler::select(std::span<const float> logits, double total, SamplerScratch& scratch) const {
-  // All filters keep a head of the falling order, so their order does not matter; min-p, relative
-  // to the largest weight (1), needs no order at all and goes first.
-  const std::span<const float> weights = scratch.weights;
-  const auto passes = [this](float weight) { return weight > 0 && weight > min_p_; };
-
-  // Instead of sorting the vocabulary, find the bucket in which the head ends.
-  float cutoff = 0;
-  if (filters_by_rank()) {
-    scratch.bucket_count.fill(0);
-    scratch.bucket_weight.fill(0);
-    for (const float weight : weights) {
-      if (!passes(weight)) continue;
-      const std::size_t bucket =
-          std::bit_cast<std::uint32_t>(weight) >> SamplerScratch::kBucketShift;
-      ++scratch.bucket_count[bucket];
-      scratch.bucket_weight[bucket] += weight;
-    }
-    std::int64_t count = 0;
-    double weight = 0;
-    for (std::size_t bucket = SamplerScratch::kBuckets; bucket-- > 0;) {
-      count += scratch.bucket_count[bucket];
-      weight += scratch.bucket_weight[bucket];
-      if ((top_k_ > 0 && count >= top_k_) || (top_p_ > 0 && weight >= top_p_ * total)) {
-        cutoff = std::bit_cast<float>(static_cast<std::uint32_t>(bucket)
-                                      << SamplerScratch::kBucketShift);
-        break;
-      }
-    }
+TokenId Sampler::most_likely(const SamplerScratch& scratch) {
+  const std::span<const float> row = scratch.row_;
+  const auto is_max = [&scratch](double logit) { return logit == scratch.max_; };
+  auto best = static_cast<TokenId>(std::find_if(row.begin(), row.end(), is_max) - row.begin());
+  for (const auto& [id, value] : scratch.adjusted_) {
+    if (is_max(value)) best = std::min(best, id);
   }
+  return best;
+}
 
-  std::vector<SamplerScratch::Candidate>& candidates = scratch.candidates;
-  candidates.clear();
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (weights[i] >= cutoff && passes(weights[i])) {
-      candidates.push_back({logits[i], weights[i], static_cast<TokenId>(i)});
+double Sampler::sum_all(const SamplerScratch& scratch) const {
+  double total = total_weight(scratch.row_, scratch.max_, scale());
+  for (const auto& [id, value] : scratch.adjusted_) {
+    total += weight_of((value - scratch.max_) * scale());
+  }
+  return total;
+}
+
+double Sampler::weigh_all(SamplerScratch& scratch) const {
+  scratch.weights_.resize(scratch.row_.size());
+  double total = weigh(scratch.row_, scratch.max_, scale(), scratch.weights_);
+  for (const auto& [id, value] : scratch.adjusted_) {
+    float& weight = scratch.weights_[static_cast<std::size_t>(id)];
+    weight = weight_of((value - scratch.max_) * scale());
+    total += weight;
+  }
+  return total;
+}
+
+void Sampler::take_largest(std::size_t k, float floor, SamplerScratch& scratch) const {
+  std::vector<Candidate>& candidates = scratch.candidates_;
+  select_largest(scratch.row_, k, floor, candidates);
+  for (const auto& [id, value] : scratch.adjusted_) {
+    if (value > floor) candidates.push_back({.id = id, .logit = to_float(value), .weight = 0});
+  }
+  if (candidates.size() > k) {
+    const auto end = candidates.begin() + static_cast<std::ptrdiff_t>(k);
+    std::nth_element(candidates.begin(), end, candidates.end(), likelier);
+    candidates.erase(end, candidates.end());
+  }
+  if (!scratch.adjusted_.empty()) std::sort(candidates.begin(), candidates.end(), lower_id);
+  for (Candidate& candidate : candidates) {
+    candidate.weight = weight_of((candidate.logit - scratch.max_) * scale());
+  }
+  for (const auto& [id, value] : scratch.adjusted_) {
+    Candidate* candidate = find(candidates, id);
+    if (candidate != nullptr) candidate->weight = weight_of((value - scratch.max_) * scale());
+  }
+  std::erase_if(candidates, [](const Candidate& candidate) { return candidate.weight == 0; });
+}
+
+void Sampler::take_above(double floor, SamplerScratch& scratch) const {
+  // At least the most likely token, whose weight is 1, stays.
+  const float below = std::min(to_float(floor), kJustBelowOne);
+  select_above(scratch.row_, scratch.weights_, below, scratch.candidates_);
+  for (const auto& [id, value] : scratch.adjusted_) {
+    Candidate* candidate = find(scratch.candidates_, id);
+    if (candidate != nullptr) candidate->logit = to_float(value);
+  }
+}
+
+// Top-n-sigma, top-k, top-p and min-p each keep a head of the falling order, so it does not matter
+// which comes first. Where the sum of all weights is not needed, logits alone say what is left.
+void Sampler::cut_head(SamplerScratch& scratch) const {
+  double lowest = -kInfinity;
+  if (top_n_sigma_ > 0) lowest = scratch.max_ - top_n_sigma_ * scratch.sigma_;
+  if (min_p_ > 0) {
+    constexpr double kSlack = 1e-6;  // weights are rounded; the exact cut follows
+    lowest = std::max(lowest, scratch.max_ + temperature_ * (std::log(min_p_) - kSlack));
+  }
+  const std::size_t vocab = scratch.row_.size();
+  const bool counts = top_k_ > 0 && static_cast<std::size_t>(top_k_) < vocab;
+  if (counts || (top_p_ == 0 && lowest > -kInfinity)) {
+    const float floor =
+        lowest > -kInfinity ? std::nextafter(to_float(lowest), -kInfinity) : -kInfinity;
+    take_largest(counts ? static_cast<std::size_t>(top_k_) : vocab, floor, scratch);
+    if (top_p_ > 0) keep_top_p(scratch.candidates_, top_p_ * sum_all(scratch), scratch.cutoffs_);
+  } else {
+    const double total = weigh_all(scratch);
+    double floor = 0;
+    if (lowest > -kInfinity) {
+      floor = std::nextafter(weight_of((lowest - scratch.max_) * scale()), 0.0F);
     }
+    if (top_p_ > 0) {
+      // All tokens of less than this weight together do not reach 1 - p: the head ends above it.
+      floor = std::max(floor, 0.999 * (1 - top_p_) * total / static_cast<double>(vocab));
+    }
+    take_above(floor, scratch);
+    if (top_p_ > 0) keep_top_p(scratch.candidates_, top_p_ * total, scratch.cutoffs_);
   }
-  // By logit: neighbours may have the same rounded weight.
-  std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-  });
+  if (min_p_ > 0) keep_above(scratch.candidates_, min_p_);
+}
 
-  std::size_t kept = 0;
-  double before = 0;
-  for (; kept < candidates.size(); ++kept) {
-    if (top_k_ > 0 && kept == static_cast<std::size_t>(top_k_)) break;
-    if (top_p_ > 0 && before >= top_p_ * total) break;
-    before += candidates[kept].weight;
+double Sampler::select(std::size_t length, SamplerScratch& scratch) {
+  if (mirostat_tau_ > 0) {
+    const double total = weigh_all(scratch);
+    take_above(total * std::exp2(-mirostat_bound_), scratch);
+    const double kept = total_weight(scratch.candidates_);
+    mirostat_kept_ = kept / total;
+    return kept;
   }
-  candidates.resize(kept);
+  cut_head(scratch);
+  if (typical_p_ > 0) keep_typical(scratch.candidates_, typical_p_, scratch.cutoffs_);
+  if (xtc_probability_ > 0 && random(length, RandomStream::kXtc) < xtc_probability_) {
+    exclude_top_choices(scratch.candidates_, xtc_threshold_);
+  }
+  return total_weight(scratch.candidates_);
 }
 
 TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> context,
                         SamplerScratch& scratch) {
-  logits = penalised(logits, context, scratch);
-  const std::uint64_t draw = drawn_++;
-  if (greedy_) {
-    const TokenId id = argmax(logits);
-    if (id < 0) {
-      throw Error(ErrorKind::kInternal, "the model computed no usable logits (not a number)");
-    }
-    return id;
+  prepare(logits, context, scratch);
+  if (greedy_) return most_likely(scratch);
+  const double number = random(context.size(), RandomStream::kDraw);
+  if (!cuts_off()) {
+    const double total = weigh_all(scratch);
+    return find_in_sum(scratch.weights_, number * total);
   }
-
-  double total = weigh(logits, scratch);
-  const double random = uniform(seed_, draw);
-  // Walks until the weight passed reaches the drawn share; rounding may leave the last one.
-  TokenId chosen = -1;
+  const double total = select(context.size(), scratch);
+  const Candidate* chosen = nullptr;
   double passed = 0;
-  if (filters_by_rank()) {
-    select(logits, total, scratch);
-    total = 0;
-    for (const auto& candidate : scratch.candidates) total += candidate.weight;
-    for (const auto& candidate : scratch.candidates) {
-      chosen = candidate.id;
-      passed += candidate.weight;
-      if (passed > random * total) break;
-    }
-    return chosen;
+  for (const Candidate& candidate : scratch.candidates_) {
+    chosen = &candidate;
+    passed += candidate.weight;
+    if (passed > number * total) break;
   }
-  const std::span<const float> weights = scratch.weights;
-  if (min_p_ > 0) {
-    total = 0;
-    for (const float weight : weights) total += weight > min_p_ ? weight : 0.0F;
-  }
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    if (!(weights[i] > 0 && weights[i] > min_p_)) continue;
-    chosen = static_cast<TokenId>(i);
-    passed += weights[i];
-    if (passed > random * total) break;
-  }
-  return chosen;
+  accept(chosen->weight / total);
+  return chosen->id;
 }
 
-std::vector<TokenProbability> Sampler::distribution(std::span<const float> logits,
-                                                    std::span<const TokenId> context,
-                                                    SamplerScratch& scratch) {
-  logits = penalised(logits, context, scratch);
-  if (greedy_) return {{argmax(logits), 1.0}};
-  select(logits, weigh(logits, scratch), scratch);
-  double total = 0;
-  for (const auto& candidate : scratch.candidates) total += candidate.weight;
-  std::vector<TokenProbability> result;
-  for (const auto& candidate : scratch.candidates) {
-    result.push_back({candidate.id, candidate.weight / total});
+void Sampler::distribution(std::span<const float> logits, std::span<const TokenId> context,
+                           SamplerScratch& scratch, Distribution& out) {
+  out.tokens.clear();
+  prepare(logits, context, scratch);
+  if (greedy_) {
+    out.tokens.push_back({.id = most_likely(scratch), .probability = 1});
+    return;
   }
-  return result;
+  if (!cuts_off()) {
+    const double total = weigh_all(scratch);
+    for (std::size_t i = 0; i < scratch.weights_.size(); ++i) {
+      if (!(scratch.weights_[i] > 0)) continue;
+      out.tokens.push_back(
+          {.id = static_cast<TokenId>(i), .probability = scratch.weights_[i] / total});
+    }
+    return;
+  }
+  const double total = select(context.size(), scratch);
+  for (const Candidate& candidate : scratch.candidates_) {
+    out.tokens.push_back({.id = candidate.id, .probability = candidate.weight / total});
+  }
+}
+
+void Sampler::accept(double probability) {
+  if (mirostat_tau_ == 0) return;
+  // The surprise that the model had, not the smaller one that the bound left.
+  const double surprise = -std::log2(probability * mirostat_kept_);
+  mirostat_bound_ -= mirostat_eta_ * (surprise - mirostat_tau_);
+}
+
+void Sampler::logprobs(TokenId token, SamplerScratch& scratch, TokenLogprobs& out) const {
+  const double log_total = std::log(sum_all(scratch));
+  const auto logprob_of = [&](TokenId id) {
+    double logit = scratch.row_[static_cast<std::size_t>(id)];
+    for (const AdjustedLogit& adjusted : scratch.adjusted_) {
+      if (adjusted.id == id) logit = adjusted.value;
+    }
+    return TokenLogprob{.token = id, .logprob = (logit - scratch.max_) * scale() - log_total};
+  };
+  out.chosen = logprob_of(token);
+  out.top.clear();
+  if (top_logprobs_ == 0) return;
+  take_largest(static_cast<std::size_t>(top_logprobs_), -kInfinity, scratch);
+  std::sort(scratch.candidates_.begin(), scratch.candidates_.end(), likelier);
+  for (const Candidate& candidate : scratch.candidates_) {
+    out.top.push_back(logprob_of(candidate.id));
+  }
 }
 
 }  // namespace mistral::engine

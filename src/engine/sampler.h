@@ -1,80 +1,130 @@
-// Chooses the next token: penalties → (greedy: argmax) | temperature → softmax → top-k → top-p →
-// min-p → draw. Thresholds refer to the softmax over the whole vocabulary; nothing is renormalised
-// between the filters.
+// Chooses the next token: penalties → bias → logits processors → (greedy: argmax) | temperature →
+// softmax → top-n-sigma → top-k → top-p → min-p → typical → XTC → draw. mistral/types.h says what
+// each does. Mirostat stands in place of everything between softmax and draw.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "engine/cutoffs.h"
+#include "engine/distribution.h"
 #include "engine/penalties.h"
+#include "engine/random.h"
+#include "engine/vocabulary_passes.h"
 #include "mistral/types.h"
 
 namespace mistral::engine {
-
-struct TokenProbability {
-  TokenId id = -1;
-  double probability = 0;
-};
 
 // Buffers of a sampling thread, reused from token to token.
 class SamplerScratch {
  private:
   friend class Sampler;
-  struct Candidate {
-    float logit = 0;
-    float weight = 0;
-    TokenId id = -1;
-  };
-  // Weights lie in (0, 1]. The upper bits of a float, read as an integer, order them into buckets
-  // an eighth of a power of two wide.
-  static constexpr int kBucketShift = 20;
-  static constexpr std::size_t kBuckets = (0x3f800000U >> kBucketShift) + 1;
-
-  std::vector<float> logits;   // after penalties
-  std::vector<float> weights;  // exp((logit - max) / temperature)
-  std::vector<Candidate> candidates;
-  std::array<std::int32_t, kBuckets> bucket_count{};
-  std::array<double, kBuckets> bucket_weight{};
+  std::vector<float> logits_;            // a copy, where something changes them
+  std::vector<AdjustedLogit> adjusted_;  // these ids are -infinity in the copy
+  std::vector<float> weights_;
+  std::vector<Candidate> candidates_;
+  CutoffScratch cutoffs_;
+  // The row of the last call.
+  std::span<const float> row_;
+  double max_ = 0;    // the largest of row_ and adjusted_
+  double sigma_ = 0;  // for top-n-sigma
 };
 
 // The id of the largest logit, the lowest of equals; NaN never wins. -1 when all are NaN.
 [[nodiscard]] TokenId argmax(std::span<const float> logits);
 
-// For one sequence.
+// What a sampler must know of its sequence.
+struct SamplerSetup {
+  std::uint64_t seed = 0;
+  std::vector<TokenId> dry_breakers = {};  // see dry_breakers.h
+  // Not drawn while the context has fewer than this many tokens.
+  std::vector<TokenId> end_tokens = {};
+  std::size_t min_length = 0;
+};
+
+// For one sequence. Everything but mirostat is a function of settings, seed, logits and context: a
+// token may be drawn again, and contexts may be tried that do not become the answer.
 class Sampler {
  public:
-  Sampler(const SamplingParams& sampling, std::vector<TokenId> dry_breakers, std::uint64_t seed);
+  Sampler(const SamplingParams& sampling, SamplerSetup setup);
 
-  // `context`: prompt and answer so far, that of the call before with tokens appended. The result
-  // depends on the seed, on how many tokens were sampled before, and on the arguments.
-  // Throws Error (kInternal) when no logit is a number.
+  // Draws the token that follows `context`, prompt and answer so far.
+  // Throws Error (kInternal) when every logit is NaN or -infinity, and what a logits processor
+  // throws.
   [[nodiscard]] TokenId sample(std::span<const float> logits, std::span<const TokenId> context,
                                SamplerScratch& scratch);
 
-  // The distribution that sample() draws from, most likely token first.
-  [[nodiscard]] std::vector<TokenProbability> distribution(std::span<const float> logits,
-                                                           std::span<const TokenId> context,
-                                                           SamplerScratch& scratch);
+  // What sample() draws from; it draws distribution.draw(random(context.size(), kDraw)), up to
+  // rounding. Throws as sample() does.
+  //
+  // For rejection sampling of drafted tokens x1, x2, …: take the target's distribution p after the
+  // context, then after x1 (if it was accepted, see accept()), and so on; accept x where
+  // random(length, kAccept) < p(x) / q(x), else draw from max(0, p - q), normalised, with
+  // random(length, kResidual). `length` is that of the context. It holds for any q whose draws are
+  // independent of these streams.
+  void distribution(std::span<const float> logits, std::span<const TokenId> context,
+                    SamplerScratch& scratch, Distribution& out);
+
+  // Tells mirostat which token was taken from the last distribution(): its probability there.
+  // sample() does so itself; without mirostat there is nothing to tell.
+  void accept(double probability);
+
+  // The number in [0, 1) that decides about the token at a place of the sequence.
+  [[nodiscard]] double random(std::size_t length, RandomStream stream) const {
+    return uniform(seed_, length, stream);
+  }
+
+  // Whether tokens may be tried that do not become the answer: mirostat and logits processors may
+  // remember what they saw.
+  [[nodiscard]] bool allows_drafts() const { return mirostat_tau_ == 0 && processors_.empty(); }
+
+  [[nodiscard]] bool reports_logprobs() const { return logprobs_; }
+  // Of a token that followed the logits of the last call with this scratch, which must still be
+  // there: natural logarithms of the softmax at this temperature (greedy: 1) before the cut-offs.
+  void logprobs(TokenId token, SamplerScratch& scratch, TokenLogprobs& out) const;
 
  private:
-  [[nodiscard]] bool filters_by_rank() const { return top_k_ > 0 || top_p_ > 0; }
-  std::span<const float> penalised(std::span<const float> logits, std::span<const TokenId> context,
-                                   SamplerScratch& scratch);
-  // Fills scratch.weights; returns their sum.
-  double weigh(std::span<const float> logits, SamplerScratch& scratch) const;
-  // Fills scratch.candidates with what the filters leave, in falling order.
-  void select(std::span<const float> logits, double total, SamplerScratch& scratch) const;
+  [[nodiscard]] double scale() const { return greedy_ ? 1.0 : 1.0 / temperature_; }
+  [[nodiscard]] bool cuts_off() const;
+  // Brings the row into scratch: everything before the temperature.
+  void prepare(std::span<const float> logits, std::span<const TokenId> context,
+               SamplerScratch& scratch);
+  void change_logits(std::span<const TokenId> context, SamplerScratch& scratch) const;
+  [[nodiscard]] static TokenId most_likely(const SamplerScratch& scratch);
+  // Of all tokens: weights into scratch, or only their sum.
+  double weigh_all(SamplerScratch& scratch) const;
+  [[nodiscard]] double sum_all(const SamplerScratch& scratch) const;
+  // Candidates with their weights: the k largest logits above `floor`; weights above `floor`.
+  void take_largest(std::size_t k, float floor, SamplerScratch& scratch) const;
+  void take_above(double floor, SamplerScratch& scratch) const;
+  // Fills scratch.candidates_ with what the cut-offs leave, in rising order of ids; returns its
+  // weight.
+  double select(std::size_t length, SamplerScratch& scratch);
+  void cut_head(SamplerScratch& scratch) const;
 
   bool greedy_;
+  bool logprobs_;
+  std::int32_t top_logprobs_;
   double temperature_ = 1;
-  std::int32_t top_k_ = 0;  // 0: off
-  double top_p_ = 0;        // 0: off
-  double min_p_ = 0;        // 0: off
+  // 0: off.
+  double top_n_sigma_ = 0;
+  std::int32_t top_k_ = 0;
+  double top_p_ = 0;
+  double min_p_ = 0;
+  double typical_p_ = 0;
+  double xtc_probability_ = 0;
+  double xtc_threshold_ = 0;
+  double mirostat_tau_ = 0;
+  double mirostat_eta_ = 0;
+
   std::uint64_t seed_;
-  std::uint64_t drawn_ = 0;
+  std::vector<TokenId> end_tokens_;
+  std::size_t min_length_;
+  std::vector<LogitsProcessor> processors_;
   Penalties penalties_;
+  double mirostat_bound_ = 0;  // in bits
+  double mirostat_kept_ = 1;   // share of the softmax that the bound left
 };
 
 }  // namespace mistral::engine

@@ -1,7 +1,9 @@
 // One running answer, as the scheduler sees it: tokens, how many of them are computed, and blocks.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "engine/block_manager.h"
@@ -17,10 +19,33 @@ struct Sequence {
   bool wants_prompt_logits = false;
   std::int64_t prompt_logits_from = 0;  // prompt rows before this one were delivered
 
+  std::int32_t priority = 0;  // higher ones come first
+  std::uint64_t salt = 0;     // shares blocks with sequences of the same salt only
+  // A sequence with the same prompt that goes first, so that this one finds its blocks.
+  const Sequence* leader = nullptr;
+  bool leads = false;  // it is the leader of others
+
+  // Tokens that a speculator expects to follow, computed along with the next row.
+  std::vector<TokenId> drafts;
+
+  // The scheduler's notes.
+  std::uint64_t order = 0;   // of arrival
+  bool interrupted = false;  // gave way at least once
+  std::int64_t cached = 0;   // prompt tokens that it did not have to compute at first
+
   [[nodiscard]] std::int64_t length() const { return static_cast<std::int64_t>(tokens.size()); }
   [[nodiscard]] std::int64_t remaining() const { return length() - computed; }
   [[nodiscard]] bool prompt_logits_missing() const {
     return wants_prompt_logits && prompt_logits_from < prompt_length;
+  }
+  // How much of it may come from the cache: the last token's logits are always wanted.
+  [[nodiscard]] std::int64_t sharable() const {
+    return std::min(length() - 1, prompt_logits_missing()
+                                      ? prompt_logits_from
+                                      : std::numeric_limits<std::int64_t>::max());
+  }
+  [[nodiscard]] BlockContent content() const {
+    return {.tokens = tokens, .prompt_length = prompt_length, .salt = salt};
   }
 };
 

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "formats/byte_reader.h"
 #include "formats/checked.h"
+#include "formats/memory_budget.h"
 #include "formats/printable.h"
 
 namespace mistral::formats {
@@ -46,7 +47,8 @@ std::uint32_t magic_of(std::span<const std::byte> bytes) {
 
 class Parser {
  public:
-  explicit Parser(std::span<const std::byte> bytes) : reader_(bytes) {}
+  explicit Parser(std::span<const std::byte> bytes)
+      : reader_(bytes), budget_(memory_for(bytes), "the file") {}
 
   ParsedGgml parse() {
     read_container();
@@ -105,6 +107,9 @@ class Parser {
                        "n_vocab is {}, but the file ends after {} more bytes", result_.vocab_size,
                        reader_.remaining());
     }
+    budget_.charge(result_.vocab_size, sizeof(std::string_view) + (scored ? sizeof(float) : 0));
+    result_.pieces.reserve(result_.vocab_size);
+    if (scored) result_.scores.reserve(result_.vocab_size);
     for (std::uint32_t i = 0; i < result_.vocab_size; ++i) {
       const auto length = reader_.number<std::uint32_t>("the length of a piece");
       if (length > kMaxPieceBytes) {
@@ -131,6 +136,7 @@ class Parser {
                        "tensor {} has a name of {} bytes; expected at most {}", number, name_length,
                        kMaxNameBytes);
     }
+    budget_.charge(2 * sizeof(TensorInfo));  // the vector doubles
     TensorInfo tensor;
     tensor.view.shape.dims.resize(rank);
     for (std::uint32_t i = 0; i < rank; ++i) {  // the fastest first
@@ -187,6 +193,7 @@ class Parser {
   }
 
   ByteReader reader_;
+  MemoryBudget budget_;
   ParsedGgml result_;
 };
 

@@ -89,5 +89,8 @@ const std::vector<std::filesystem::path>& GgufFile::files() const {
 void GgufFile::release(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).release(tensor.view.data);
 }
+void GgufFile::prefetch(const TensorInfo& tensor) const {
+  impl_->mappings.at(tensor.file).prefetch(tensor.view.data);
+}
 
 }  // namespace mistral::formats

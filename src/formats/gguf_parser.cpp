@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "formats/byte_reader.h"
 #include "formats/checked.h"
+#include "formats/memory_budget.h"
 #include "formats/printable.h"
 
 namespace mistral::formats {
@@ -26,6 +27,7 @@ constexpr std::uint64_t kMaxTensorNameBytes = 64;  // gguf specification
 constexpr std::uint32_t kMaxDims = 4;              // gguf specification
 constexpr int kMaxArrayDepth = 8;                  // no known file nests at all
 constexpr std::uint64_t kDefaultAlignment = 32;
+constexpr std::uint64_t kSetNodeBytes = 64;  // of std::unordered_set, roughly
 constexpr std::string_view kAlignmentKey = "general.alignment";
 
 std::optional<std::string_view> removed_type_name(std::uint32_t id) {
@@ -53,7 +55,8 @@ std::optional<std::string_view> removed_type_name(std::uint32_t id) {
 
 class Parser {
  public:
-  explicit Parser(std::span<const std::byte> bytes) : bytes_(bytes), reader_(bytes) {}
+  explicit Parser(std::span<const std::byte> bytes)
+      : bytes_(bytes), reader_(bytes), budget_(memory_for(bytes), "the header") {}
 
   ParsedGguf parse() {
     read_magic_and_version();
@@ -94,10 +97,11 @@ class Parser {
   void read_magic_and_version() {
     const std::string_view magic = reader_.text(kMagic.size(), "the magic 'GGUF'");
     if (std::find(kLegacyMagics.begin(), kLegacyMagics.end(), magic) != kLegacyMagics.end()) {
-      throw make_error(ErrorKind::kInvalidFile,
-                       "this is a legacy GGML file (magic {}), from before GGUF, which the selector "
-                       "ggml loads; expected the magic 'GGUF'",
-                       printable(magic));
+      throw make_error(
+          ErrorKind::kInvalidFile,
+          "this is a legacy GGML file (magic {}), from before GGUF, which the selector "
+          "ggml loads; expected the magic 'GGUF'",
+          printable(magic));
     }
     if (magic != kMagic) {
       throw make_error(ErrorKind::kInvalidFile,
@@ -133,6 +137,7 @@ class Parser {
       }
       try {
         const GgufType type = value_type();
+        budget_.charge(2 * sizeof(GgufMetadata::Entry) + kSetNodeBytes);  // the vector doubles
         result_.metadata.add({key, value(type, 0)});
       } catch (Error& error) {
         error.add_context(fmt::format("key {}", printable(key)));
@@ -201,6 +206,7 @@ class Parser {
   std::vector<Kept> numbers(std::uint64_t count) {
     check_count(count, sizeof(Stored), "array elements");
     const auto data = reader_.take(count * sizeof(Stored), "an array");
+    budget_.charge(count, sizeof(Kept));
     std::vector<Kept> out(static_cast<std::size_t>(count));
     for (std::size_t i = 0; i < out.size(); ++i) {
       Stored stored;
@@ -214,6 +220,7 @@ class Parser {
   template <typename Kept, typename Read>
   std::vector<Kept> items(std::uint64_t count, std::uint64_t min_bytes, Read read) {
     check_count(count, min_bytes, "array elements");
+    budget_.charge(count, sizeof(Kept));
     std::vector<Kept> out;
     out.reserve(static_cast<std::size_t>(count));
     for (std::uint64_t i = 0; i < count; ++i) out.push_back(read());
@@ -276,6 +283,7 @@ class Parser {
   }
 
   void read_tensor_records(std::size_t count) {
+    budget_.charge(count, sizeof(TensorInfo) + sizeof(std::uint64_t));
     result_.tensors.reserve(count);
     offsets_.reserve(count);
     for (std::size_t i = 0; i < count; ++i) {
@@ -403,6 +411,7 @@ class Parser {
 
   std::span<const std::byte> bytes_;
   ByteReader reader_;
+  MemoryBudget budget_;
   ParsedGguf result_;
   std::vector<std::uint64_t> offsets_;  // of each tensor, relative to the data section
 };

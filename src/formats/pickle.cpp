@@ -100,7 +100,7 @@ std::string dotted(std::string_view module, std::string_view name) {
 class Unpickler {
  public:
   Unpickler(std::span<const std::byte> bytes, std::uint64_t memory)
-      : reader_(bytes), budget_(memory) {
+      : reader_(bytes), budget_(memory, "the pickle") {
     pickle_.bytes = bytes;
   }
 

@@ -36,12 +36,4 @@ std::string_view name(PickleKind kind) {
   return "another object";
 }
 
-void MemoryBudget::charge(std::uint64_t bytes) {
-  if (bytes > left_) {
-    throw make_error(ErrorKind::kInvalidFile, "the pickle needs more than {} bytes of memory",
-                     limit_);
-  }
-  left_ -= bytes;
-}
-
 }  // namespace mistral::formats

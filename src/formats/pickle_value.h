@@ -78,15 +78,4 @@ struct Pickle {
   }
 };
 
-// What a reader may still allocate. A pickle can describe far more than it is long.
-class MemoryBudget {
- public:
-  explicit MemoryBudget(std::uint64_t bytes) : limit_(bytes), left_(bytes) {}
-  void charge(std::uint64_t bytes);  // throws Error (kInvalidFile) when it is spent
-
- private:
-  std::uint64_t limit_;
-  std::uint64_t left_;
-};
-
 }  // namespace mistral::formats

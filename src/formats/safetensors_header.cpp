@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "formats/byte_reader.h"
 #include "formats/checked.h"
+#include "formats/memory_budget.h"
 #include "formats/printable.h"
 #include "formats/safetensors_dtype.h"
 
@@ -33,6 +34,8 @@ struct Entry {
 // "__metadata__": {"key": "value", ...}}. A handler returns false to stop the parser.
 class HeaderHandler final : public nlohmann::json_sax<Json> {
  public:
+  explicit HeaderHandler(std::uint64_t memory) : budget_(memory, "the header") {}
+
   [[nodiscard]] std::vector<Entry> take_entries() { return std::move(entries_); }
   [[nodiscard]] const std::string& failure() const { return failure_; }
   [[nodiscard]] ErrorKind failure_kind() const { return failure_kind_; }
@@ -79,6 +82,7 @@ class HeaderHandler final : public nlohmann::json_sax<Json> {
       if (in_metadata_) {
         if (std::exchange(metadata_seen_, true)) return fail("'__metadata__' occurs twice");
       } else {
+        budget_.charge(2 * sizeof(Entry));  // the vector doubles
         entries_.emplace_back().tensor.name = std::move(key);
       }
       return true;
@@ -190,18 +194,19 @@ class HeaderHandler final : public nlohmann::json_sax<Json> {
   bool metadata_seen_ = false;
   std::array<bool, 3> seen_{};
   std::size_t offset_count_ = 0;
+  MemoryBudget budget_;
   std::vector<Entry> entries_;
   std::string failure_;
   ErrorKind failure_kind_ = ErrorKind::kInvalidFile;
 };
 
-std::vector<Entry> parse_header(std::string_view header) {
+std::vector<Entry> parse_header(std::string_view header, std::uint64_t memory) {
   // The parser takes a zero byte for the end of its input and skips a byte order mark.
   if (!header.starts_with('{') || header.find('\0') != std::string_view::npos) {
     throw Error(ErrorKind::kInvalidFile,
                 "the header is not valid JSON: expected an object that begins with '{'");
   }
-  HeaderHandler handler;
+  HeaderHandler handler(memory);
   if (!Json::sax_parse(header.begin(), header.end(), &handler)) {
     throw Error(handler.failure_kind(), handler.failure());
   }
@@ -254,7 +259,8 @@ std::vector<TensorInfo> parse_safetensors(std::span<const std::byte> bytes) {
                      "not a safetensors file: a header of {} bytes; expected at most {}",
                      header_bytes, kMaxHeaderBytes);
   }
-  std::vector<Entry> entries = parse_header(reader.text(header_bytes, "the header"));
+  std::vector<Entry> entries =
+      parse_header(reader.text(header_bytes, "the header"), memory_for(bytes));
   place(entries, bytes.subspan(reader.position()));
   std::vector<TensorInfo> tensors;
   tensors.reserve(entries.size());

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "formats/byte_reader.h"
 #include "formats/checked.h"
+#include "formats/memory_budget.h"
 #include "formats/pickle.h"
 #include "formats/printable.h"
 #include "formats/torch_state.h"
@@ -24,12 +25,6 @@ using StorageReader = std::function<Bytes(const PickleStorage&)>;
 
 std::string_view as_text(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-// A fixed part so that small files are not refused for the overhead of their few objects.
-std::uint64_t memory_for(Bytes file) {
-  constexpr std::uint64_t kSmall = std::uint64_t{8} << 20;
-  return std::max<std::uint64_t>(kSmall, 2 * static_cast<std::uint64_t>(file.size()));
 }
 
 std::uint64_t size_of(const PickleStorage& storage) {

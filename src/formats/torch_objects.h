@@ -2,6 +2,7 @@
 // that Python would call.
 #pragma once
 
+#include "formats/memory_budget.h"
 #include "formats/pickle_value.h"
 
 namespace mistral::formats {

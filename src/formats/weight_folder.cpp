@@ -48,34 +48,10 @@ bool is_plain_name(std::string_view name, const FolderNames& names) {
 WeightFiles read_index(const fs::path& folder, const std::string& index_name,
                        const FolderNames& names) {
   const MappedFile file(folder / index_name);
-  if (file.bytes().size() > kMaxIndexBytes) {
-    throw make_error(ErrorKind::kInvalidFile, "{} bytes; expected at most {}", file.bytes().size(),
-                     kMaxIndexBytes);
-  }
-  // Not Json: its objects search linearly, and an index may have 100000 keys.
-  const nlohmann::json index = parse_limited_json(file.bytes(), kMaxIndexDepth);
-  const auto map = index.is_object() ? index.find("weight_map") : index.end();
-  if (!index.is_object() || map == index.end() || !map->is_object() || map->empty()) {
-    throw Error(ErrorKind::kInvalidFile,
-                "expected an object 'weight_map' from tensor names to file names");
-  }
-  WeightFiles out;
+  const std::map<std::string, std::string> map = parse_weight_index(file.bytes(), names);
   std::map<std::string, std::size_t> file_index;
-  for (const auto& [tensor, value] : map->items()) {
-    if (!value.is_string()) {
-      throw make_error(ErrorKind::kInvalidFile,
-                       "weight_map names no file for tensor {}: expected a string, found {}",
-                       printable(tensor), value.type_name());
-    }
-    const auto& name = value.get_ref<const std::string&>();
-    if (!is_plain_name(name, names)) {
-      throw make_error(ErrorKind::kInvalidFile,
-                       "weight_map names the file {} for tensor {}; expected the name of a file "
-                       "{} in the same folder",
-                       printable(name), printable(tensor), patterns(names));
-    }
-    out.placed.emplace(tensor, file_index.emplace(name, 0).first->second);
-  }
+  for (const auto& [tensor, name] : map) file_index.emplace(name, 0);
+  WeightFiles out;
   // Number the files in the order of their names, which is that of the shards.
   for (auto& [name, number] : file_index) {
     number = out.files.size();
@@ -85,9 +61,7 @@ WeightFiles read_index(const fs::path& folder, const std::string& index_name,
                        printable(name));
     }
   }
-  for (const auto& [tensor, value] : map->items()) {
-    out.placed[tensor] = file_index.at(value.get_ref<const std::string&>());
-  }
+  for (const auto& [tensor, name] : map) out.placed.emplace(tensor, file_index.at(name));
   return out;
 }
 
@@ -160,6 +134,38 @@ const FolderNames& torch_names() {
   static constexpr FolderNames kNames = {"pytorch_model.bin.index.json", ".bin.index.json",
                                          "pytorch_model.bin", kTorchEndings, kTorchOthers};
   return kNames;
+}
+
+std::map<std::string, std::string> parse_weight_index(std::span<const std::byte> text,
+                                                      const FolderNames& names) {
+  if (text.size() > kMaxIndexBytes) {
+    throw make_error(ErrorKind::kInvalidFile, "{} bytes; expected at most {}", text.size(),
+                     kMaxIndexBytes);
+  }
+  // Not Json: its objects search linearly, and an index may have 100000 keys.
+  const nlohmann::json index = parse_limited_json(text, kMaxIndexDepth);
+  const auto map = index.is_object() ? index.find("weight_map") : index.end();
+  if (!index.is_object() || map == index.end() || !map->is_object() || map->empty()) {
+    throw Error(ErrorKind::kInvalidFile,
+                "expected an object 'weight_map' from tensor names to file names");
+  }
+  std::map<std::string, std::string> out;
+  for (const auto& [tensor, value] : map->items()) {
+    if (!value.is_string()) {
+      throw make_error(ErrorKind::kInvalidFile,
+                       "weight_map names no file for tensor {}: expected a string, found {}",
+                       printable(tensor), value.type_name());
+    }
+    const auto& name = value.get_ref<const std::string&>();
+    if (!is_plain_name(name, names)) {
+      throw make_error(ErrorKind::kInvalidFile,
+                       "weight_map names the file {} for tensor {}; expected the name of a file "
+                       "{} in the same folder",
+                       printable(name), printable(tensor), patterns(names));
+    }
+    out.emplace(tensor, name);
+  }
+  return out;
 }
 
 std::optional<WeightFiles> find_weight_files(const fs::path& folder, const FolderNames& names) {

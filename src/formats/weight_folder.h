@@ -1,6 +1,7 @@
 // Which files of a Hugging Face folder hold its weights.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -23,6 +24,11 @@ struct FolderNames {
 };
 [[nodiscard]] const FolderNames& safetensors_names();
 [[nodiscard]] const FolderNames& torch_names();  // .bin, .pth, .pt
+
+// The file of every tensor, out of an index. Throws Error (kInvalidFile), also for names of files
+// that are not of the index's own folder.
+[[nodiscard]] std::map<std::string, std::string> parse_weight_index(std::span<const std::byte> text,
+                                                                    const FolderNames& names);
 
 struct WeightFiles {
   std::vector<std::filesystem::path> files;

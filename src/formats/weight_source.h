@@ -49,6 +49,10 @@ class WeightSource {
   // again from the file when touched. Called after a tensor has been repacked.
   virtual void release(const TensorInfo& tensor) const = 0;
 
+  // Asks the system to read the pages of this tensor, which will be touched soon; returns at once.
+  // Called with parts of tensors, too, as release() is.
+  virtual void prefetch(const TensorInfo& tensor) const = 0;
+
   // As find(), but throws Error (kNotFound) that names the tensor and the file(s).
   [[nodiscard]] const TensorInfo& require(std::string_view name) const;
 };

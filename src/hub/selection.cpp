@@ -4,6 +4,9 @@
 #include <array>
 #include <functional>
 #include <iterator>
+#include <optional>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -26,10 +29,28 @@ constexpr std::array<std::string_view, 2> kModelFiles{"generation_config.json",
                                                       "preprocessor_config.json"};
 constexpr std::string_view kConfig = "config.json";
 
-// Weights that lie beside those of the model in published repositories and are something else.
-constexpr std::array<std::string_view, 4> kNotWeights{"expected", "adapter", "consolidated",
-                                                      "residual"};
+// What the files of one format are called; the rules of formats/weight_folder, on names alone.
+struct WeightNames {
+  std::string_view index;
+  std::string_view index_ending;              // of other names of an index; empty: none
+  std::string_view single;                    // before all others
+  std::span<const std::string_view> endings;  // the usual one first
+  // Of files that lie beside weights in published repositories and are something else.
+  std::span<const std::string_view> beginnings_of_others;
+};
+constexpr std::string_view kConsolidated = "consolidated";
+
+constexpr std::array<std::string_view, 1> kSafetensorsEndings{".safetensors"};
+constexpr std::array<std::string_view, 3> kSafetensorsOthers{"expected", "adapter", "residual"};
+constexpr WeightNames kSafetensors{"model.safetensors.index.json", "", "model.safetensors",
+                                   kSafetensorsEndings, kSafetensorsOthers};
+
 constexpr std::array<std::string_view, 3> kPickleEndings{".bin", ".pth", ".pt"};
+constexpr std::array<std::string_view, 9> kPickleOthers{
+    "expected", "adapter",   "training_args", "optimizer", "scheduler",
+    "scaler",   "rng_state", "random_states", "trainer"};
+constexpr WeightNames kPickle{"pytorch_model.bin.index.json", ".bin.index.json",
+                              "pytorch_model.bin", kPickleEndings, kPickleOthers};
 
 bool contains(const std::vector<std::string>& listing, std::string_view name) {
   return std::ranges::binary_search(listing, name, std::less<>{});
@@ -96,51 +117,87 @@ std::vector<std::string> from_index(const std::vector<std::string>& listing,
   return names;
 }
 
-bool is_weight_name(const std::string& name, std::string_view ending) {
-  const bool other = std::ranges::any_of(
-      kNotWeights, [&](std::string_view prefix) { return name.starts_with(prefix); });
-  return name.ends_with(ending) && name.find('/') == std::string::npos && !other;
+bool begins_with_any(std::string_view name, std::span<const std::string_view> beginnings) {
+  return std::ranges::any_of(
+      beginnings, [name](std::string_view beginning) { return name.starts_with(beginning); });
 }
 
-// The rules of formats/weight_folder, on names alone.
-std::vector<std::string> safetensors_files(const std::vector<std::string>& listing,
-                                           const IndexReader& read_index) {
-  const std::string index = "model.safetensors.index.json";
-  if (contains(listing, index)) return from_index(listing, index, read_index);
-  if (contains(listing, "model.safetensors")) return {"model.safetensors"};
-  std::vector<std::string> names;
-  std::ranges::copy_if(listing, std::back_inserter(names), [](const std::string& name) {
-    return is_weight_name(name, ".safetensors");
-  });
-  if (names.empty()) {
-    const std::string single = "consolidated.safetensors";
-    return contains(listing, single) ? std::vector<std::string>{single}
-                                     : std::vector<std::string>{};
+bool is_weight_name(std::string_view name, const WeightNames& names) {
+  const bool ends = std::ranges::any_of(
+      names.endings, [name](std::string_view ending) { return name.ends_with(ending); });
+  return ends && name.find('/') == std::string_view::npos && !name.starts_with('.') &&
+         !begins_with_any(name, names.beginnings_of_others);
+}
+
+std::optional<std::string> find_index(const std::vector<std::string>& listing,
+                                      const WeightNames& names) {
+  if (contains(listing, names.index)) return std::string(names.index);
+  std::optional<std::string> found;
+  if (names.index_ending.empty()) return found;
+  for (const std::string& name : listing) {
+    if (!name.ends_with(names.index_ending) || name.find('/') != std::string::npos) continue;
+    if (found) {
+      throw make_error(ErrorKind::kInvalidArgument, "both {} and {} are there; expected one model",
+                       *found, name);
+    }
+    found = name;
   }
-  std::vector<std::string> model = shards_of(listing, names.front());
-  if (model != names) {
+  return found;
+}
+
+// Of several, pytorch_model.pth and pytorch_model-00001-of-00002.bin are meant.
+std::string first_usual_name(const std::vector<std::string>& candidates, const WeightNames& names) {
+  const std::string_view stem = names.single.substr(0, names.single.rfind('.'));
+  const auto usual = std::ranges::find_if(candidates, [stem](const std::string& name) {
+    return name.starts_with(stem) &&
+           (name.find('.') == stem.size() || (name[stem.size()] == '-' && parse_shard_name(name)));
+  });
+  return usual == candidates.end() ? "" : *usual;
+}
+
+struct Weights {
+  std::vector<std::string> files;  // empty: none of this format
+  // In the form of the model's author, taken when there is nothing else.
+  bool consolidated = false;
+};
+
+Weights find_weights(const std::vector<std::string>& listing, const WeightNames& names,
+                     const IndexReader& read_index) {
+  if (const auto index = find_index(listing, names)) {
+    return {from_index(listing, *index, read_index), false};
+  }
+  if (contains(listing, names.single)) return {{std::string(names.single)}, false};
+  std::vector<std::string> found;
+  std::vector<std::string> consolidated;
+  for (const std::string& name : listing) {
+    if (!is_weight_name(name, names)) continue;
+    (name.starts_with(kConsolidated) ? consolidated : found).push_back(name);
+  }
+  Weights weights;
+  weights.consolidated = found.empty();
+  if (weights.consolidated) found = std::move(consolidated);
+  if (found.empty()) return weights;
+  if (const std::string usual = first_usual_name(found, names); !usual.empty()) {
+    weights.files = shards_of(listing, usual);
+    return weights;
+  }
+  weights.files = shards_of(listing, found.front());
+  if (weights.files != found) {
     throw make_error(ErrorKind::kInvalidArgument,
                      "several models and no index: {}; expected one model",
-                     names_for_message(names));
+                     names_for_message(found));
   }
-  return model;
+  return weights;
 }
 
-std::vector<std::string> pickle_files(const std::vector<std::string>& listing,
+// safetensors before pickles, and both before consolidated files.
+std::vector<std::string> weight_files(const std::vector<std::string>& listing,
                                       const IndexReader& read_index) {
-  const std::string index = "pytorch_model.bin.index.json";
-  if (contains(listing, index)) return from_index(listing, index, read_index);
-  for (const std::string_view ending : kPickleEndings) {
-    const std::string single = fmt::format("pytorch_model{}", ending);
-    if (contains(listing, single)) return {single};
-    for (const std::string& name : listing) {
-      if (name.starts_with("pytorch_model-") && is_weight_name(name, ending) &&
-          parse_shard_name(name)) {
-        return shards_of(listing, name);
-      }
-    }
-  }
-  return {};
+  Weights safetensors = find_weights(listing, kSafetensors, read_index);
+  if (!safetensors.files.empty() && !safetensors.consolidated) return safetensors.files;
+  Weights pickle = find_weights(listing, kPickle, read_index);
+  const bool author_only = pickle.files.empty() || pickle.consolidated;
+  return author_only && !safetensors.files.empty() ? safetensors.files : pickle.files;
 }
 
 Selection select_plain(const std::vector<std::string>& listing, const IndexReader& read_index) {
@@ -152,8 +209,7 @@ Selection select_plain(const std::vector<std::string>& listing, const IndexReade
   }
   for (const std::string_view name : kModelFiles) take(selection, listing, name);
   take_tokenizer(selection, listing);
-  std::vector<std::string> weights = safetensors_files(listing, read_index);
-  if (weights.empty()) weights = pickle_files(listing, read_index);
+  const std::vector<std::string> weights = weight_files(listing, read_index);
   if (weights.empty()) {
     throw make_error(ErrorKind::kNotFound,
                      "no weights; expected files with the extension .safetensors, .bin, .pth or "
@@ -276,8 +332,7 @@ Selection select_files(const std::vector<std::string>& listing, const Wanted& wa
   if (!wanted.quant.empty()) return select_gguf(listing, wanted.quant);
   // A repository of GGUF files may carry the config.json of the model that they were made from.
   const bool weights = std::ranges::any_of(listing, [](const std::string& name) {
-    return is_weight_name(name, ".safetensors") || name == "consolidated.safetensors" ||
-           name.starts_with("pytorch_model");
+    return is_weight_name(name, kSafetensors) || name.starts_with("pytorch_model");
   });
   if (!weights && !gguf_models(listing).empty()) {
     Selection selection = select_gguf(listing, "");

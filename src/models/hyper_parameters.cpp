@@ -17,19 +17,23 @@ constexpr std::size_t kMaxConfigBytes = std::size_t{64} << 20U;
 
 Config Config::read(const std::filesystem::path& file) {
   const MappedFile mapped(file);
+  return parse(mapped.bytes(), file.string());
+}
+
+Config Config::parse(std::span<const std::byte> text, const std::string& file) {
   try {
-    if (mapped.bytes().size() > kMaxConfigBytes) {
+    if (text.size() > kMaxConfigBytes) {
       throw make_error(ErrorKind::kInvalidFile, "{} bytes are too much for a configuration",
-                       mapped.bytes().size());
+                       text.size());
     }
-    Json json = formats::parse_limited_json(mapped.bytes(), kMaxConfigDepth);
+    Json json = formats::parse_limited_json(text, kMaxConfigDepth);
     if (!json.is_object()) {
       throw make_error(ErrorKind::kInvalidFile, "expected a JSON object, found {}",
                        json.type_name());
     }
-    return {file.string(), std::move(json)};
+    return {file, std::move(json)};
   } catch (Error& error) {
-    throw error.add_context(file.string());
+    throw error.add_context(file);
   }
 }
 

@@ -2,9 +2,11 @@
 // key, expected and found, and limits that keep absurd values from being used.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +25,8 @@ class Config {
  public:
   // Throws Error (kNotFound, kInvalidFile).
   [[nodiscard]] static Config read(const std::filesystem::path& file);
+  // The same from memory; `file` is how messages call it.
+  [[nodiscard]] static Config parse(std::span<const std::byte> text, const std::string& file);
   Config(std::string file, Json json) : file_(std::move(file)), json_(std::move(json)) {}
 
   [[nodiscard]] const std::string& file() const { return file_; }

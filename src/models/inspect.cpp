@@ -1,17 +1,31 @@
 #include "models/inspect.h"
 
 #include <algorithm>
+#include <array>
 
 #include "models/description.h"
 #include "nn/decoder.h"
 
 namespace mistral::models {
 
-ModelFacts inspect(const ModelPath& path) {
+namespace {
+
+void count(std::vector<TypeCount>& types, const formats::TensorInfo& tensor) {
+  const std::string_view type = name(tensor.view.dtype);
+  auto found =
+      std::find_if(types.begin(), types.end(), [&](const TypeCount& c) { return c.type == type; });
+  if (found == types.end()) found = types.insert(types.end(), TypeCount{std::string(type), 0, 0});
+  ++found->tensors;
+  found->bytes += byte_size(tensor.view);
+}
+
+}  // namespace
+
+ModelFacts inspect(const ModelPath& path, LoadOptions options) {
   Description description = describe(path);
-  nn::WeightLoader loader(*description.weights, nullptr, DType::kCount, nullptr);
-  nn::complete_spec(description.spec, loader);
-  (void)nn::load_weights(description.spec, loader);
+  options.kv_cache_tokens =
+      options.context_length > 0 ? options.context_length : description.spec.context_length;
+  const MemoryPlan plan = plan_memory(description, options);
   LoadedModel text_side;
   load_text_side(path, description, text_side);
 
@@ -26,17 +40,22 @@ ModelFacts inspect(const ModelPath& path) {
   facts.hidden_size = description.spec.hidden_size;
   facts.heads = description.spec.heads;
   facts.kv_heads = description.spec.kv_heads;
+  const TensorGroups group_names(description.spec);
+  std::array<GroupFacts, kTensorGroups.size()> groups;
   for (const formats::TensorInfo& tensor : description.weights->tensors()) {
-    const std::string_view type = name(tensor.view.dtype);
-    auto count = std::find_if(facts.types.begin(), facts.types.end(),
-                              [&](const TypeCount& c) { return c.type == type; });
-    if (count == facts.types.end()) {
-      count = facts.types.insert(facts.types.end(), TypeCount{std::string(type), 0, 0});
-    }
-    ++count->tensors;
-    count->bytes += byte_size(tensor.view);
+    count(facts.types, tensor);
+    GroupFacts& group = groups[static_cast<std::size_t>(group_names.of(tensor.name))];
+    count(group.types, tensor);
+    group.parameters += tensor.view.shape.elements();
     facts.weight_bytes += byte_size(tensor.view);
   }
+  for (const TensorGroup group : kTensorGroups) {
+    GroupFacts& group_facts = groups[static_cast<std::size_t>(group)];
+    group_facts.group = group;
+    if (!group_facts.types.empty()) facts.groups.push_back(std::move(group_facts));
+  }
+  facts.memory = plan;
+  facts.cache_groups = nn::KvCache::groups_of(description.spec, plan.cache_dtype, plan.block_size);
   facts.has_chat_template = text_side.chat_template.has_value();
   if (text_side.tokenizer) {
     std::string model = "tokenizer.json";

@@ -1,6 +1,5 @@
 #include "models/loader.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <future>
 #include <optional>
@@ -9,15 +8,12 @@
 #include "core/cpu_count.h"
 #include "core/error.h"
 #include "core/log.h"
-#include "core/memory.h"
 #include "models/description.h"
+#include "models/memory_plan.h"
 #include "nn/decoder.h"
 
 namespace mistral::models {
 namespace {
-
-// Used when the system does not say how much memory is free.
-constexpr std::int64_t kFallbackCacheBytes = std::int64_t{1} << 30;
 
 // MISTRALCPP_CPU names the kernel set, for tests and comparisons; unset: the best one.
 std::optional<std::string_view> chosen_kernels() {
@@ -26,55 +22,15 @@ std::optional<std::string_view> chosen_kernels() {
   return name;
 }
 
-DType storage_type(ComputeDType dtype) {
-  switch (dtype) {
-    case ComputeDType::kF32:
-      return DType::kF32;
-    case ComputeDType::kF16:
-      return DType::kF16;
-    case ComputeDType::kBF16:
-      return DType::kBF16;
-    case ComputeDType::kAuto:
-      break;
-  }
-  return DType::kCount;
-}
-
-// The cache need not be more exact than the weights are: f16 is the smaller error by far beside
-// quantised weights, and the larger one beside others.
-ops::CacheDType cache_dtype_for(const nn::DecoderWeights& weights) {
-  const auto quantized = [](const nn::Linear& linear) {
-    return linear && info(linear.weight->dtype()).quantized;
-  };
-  const bool any = std::any_of(
-      weights.layers.begin(), weights.layers.end(), [&](const nn::DecoderWeights::Layer& layer) {
-        return quantized(layer.query) || quantized(layer.key) || quantized(layer.value) ||
-               quantized(layer.output) || quantized(layer.latent.latent);
-      });
-  return any ? ops::CacheDType::kF16 : ops::CacheDType::kF32;
-}
-
-std::int64_t cache_budget(const nn::DecoderSpec& spec, const LoadOptions& options,
-                          ops::CacheDType dtype, std::int64_t context) {
-  const auto bytes_for = [&](std::int64_t tokens) {
-    return nn::KvCache::bytes_for_tokens(spec, dtype, options.kv_block_size, tokens);
-  };
-  const std::int64_t one_block = bytes_for(1);
-  std::int64_t bytes = options.kv_cache_bytes;
-  if (options.kv_cache_tokens > 0) {
-    bytes = bytes_for(options.kv_cache_tokens);
-  } else if (bytes == 0) {
-    const std::int64_t free = available_memory();
-    bytes = free > 0 ? free / 4 : kFallbackCacheBytes;
-  }
-  if (bytes < one_block) {
-    throw make_error(ErrorKind::kInvalidArgument,
-                     "a KV cache of {} bytes is smaller than one block of {} tokens, {} bytes",
-                     bytes, options.kv_block_size, one_block);
-  }
-  log::info("KV cache: {}, up to {} MiB, {} tokens; context {} tokens", ops::name(dtype),
-            bytes >> 20, bytes / one_block * options.kv_block_size, context);
-  return bytes;
+void log_plan(const MemoryPlan& plan) {
+  log::info("memory: weights {}, KV cache up to {}, buffers up to {}, together {}; {}",
+            memory_size(plan.weights), memory_size(static_cast<std::uint64_t>(plan.cache)),
+            memory_size(plan.buffers), memory_size(plan.total()),
+            plan.limit == 0 ? "what there is, is unknown"
+                            : fmt::format("{} {}", plan.limit_given ? "limit" : "available",
+                                          memory_size(static_cast<std::uint64_t>(plan.limit))));
+  log::info("KV cache: {}, {} tokens; context {} tokens", ops::name(plan.cache_dtype),
+            plan.cache / plan.cache_block * plan.block_size, plan.context);
 }
 
 }  // namespace
@@ -89,16 +45,9 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   model.name = description.name;
   model.architecture = std::string(description.family->name);
   model.parameters = parameter_count(*description.weights);
-  const std::int64_t trained = description.spec.context_length;
-  const std::int64_t context = options.context_length > 0 ? options.context_length : trained;
-  if (context > trained) {
-    log::warn("a context of {} tokens is beyond the {} that the model was made for", context,
-              trained);
-  }
-  if (context > std::int64_t{1} << 28) {
-    throw make_error(ErrorKind::kInvalidArgument, "a context of {} tokens is too long", context);
-  }
-
+  const MemoryPlan plan = plan_memory(description, options);
+  log_plan(plan);
+  require_fit(plan, model.name);
   model.backend = ops::make_cpu_backend(pool, chosen_kernels());
   if (const std::size_t processors = allowed_cpus().size();
       static_cast<std::size_t>(pool.size()) > processors) {
@@ -109,7 +58,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
             model.parameters, model.backend->name(), pool.size());
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
-  nn::complete_spec(description.spec, loader);
+  loader.read_ahead(plan.order);
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
   auto text_side = std::async(std::launch::async | std::launch::deferred,
                               [&] { load_text_side(path, description, model, options.text); });
@@ -117,11 +66,11 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   text_side.get();
 
   nn::DecoderOptions decoder;
-  decoder.context_length = static_cast<std::int32_t>(context);
+  decoder.context_length = static_cast<std::int32_t>(plan.context);
   decoder.max_batch_rows = options.max_batch_rows;
   decoder.block_size = options.kv_block_size;
-  decoder.cache_dtype = options.kv_cache_dtype ? *options.kv_cache_dtype : cache_dtype_for(weights);
-  decoder.cache_bytes = cache_budget(description.spec, options, decoder.cache_dtype, context);
+  decoder.cache_dtype = plan.cache_dtype;
+  decoder.cache_bytes = plan.cache;
   model.model = std::make_unique<nn::Decoder>(std::move(description.spec), std::move(weights),
                                               *model.backend, decoder);
   return model;

@@ -31,8 +31,9 @@ struct ModelPath {
   std::string architecture{};
 };
 
-// `path` is a .gguf file, a legacy GGML file, or a folder that holds config.json (Hugging Face) or
-// exactly one GGUF model. Throws Error that says what was expected and what was found.
+// `path` is a .gguf file (any shard of a split one), a GGML file, a Hugging Face folder (config.json
+// and weights) or one of its files, or a folder with exactly one GGUF or GGML model. Throws Error
+// that says what was expected and what was found.
 [[nodiscard]] ModelPath locate(const std::filesystem::path& path);
 // The selectors `gguf -m DIR -f FILE[ FILE…]`, `plain -m DIR` and `ggml -m DIR -f FILE`.
 [[nodiscard]] ModelPath locate_gguf(const std::filesystem::path& folder,
@@ -54,11 +55,14 @@ struct LoadOptions {
   ComputeDType dtype = ComputeDType::kAuto;
   std::int64_t context_length = 0;   // 0: the model's own
   std::int64_t kv_cache_tokens = 0;  // 0: kv_cache_bytes
-  std::int64_t kv_cache_bytes = 0;   // 0: a quarter of the free memory
+  std::int64_t kv_cache_bytes = 0;   // 0: all that max_memory leaves, or a quarter of the free
   std::int32_t kv_block_size = 32;   // 8, 16 or 32
   // None: f16 for a model whose matrices are quantised, else f32.
   std::optional<ops::CacheDType> kv_cache_dtype;
   std::int32_t max_batch_rows = 512;
+  std::int32_t logit_rows = 1;  // most rows of a step whose logits are asked for
+  // Bytes that weights, cache and buffers may take together. 0: what the system has left.
+  std::int64_t max_memory = 0;
   ProgressCallback on_progress;  // bytes of weights
 };
 
@@ -80,6 +84,7 @@ struct LoadedModel {
   SamplingParams default_sampling;    // generation_config.json; unset fields: none
 };
 
+// Throws Error (kResource) before any weight is read when the model cannot fit into memory.
 // Loads weights on all threads of `pool`, which the model keeps using and which must outlive it.
 [[nodiscard]] LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& pool);
 

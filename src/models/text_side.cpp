@@ -223,6 +223,8 @@ void load_sampling(const ModelPath& path, const Description& description, Loaded
   }
   sampling.top_p = config.number("top_p");
   sampling.min_p = config.number("min_p");
+  sampling.typical_p = config.number("typical_p");
+  sampling.repetition_penalty = config.number("repetition_penalty");
 }
 
 }  // namespace

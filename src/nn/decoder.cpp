@@ -21,7 +21,7 @@ Decoder::Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend
   // In latent attention the dims that rotate stand behind those of the latent vector.
   const std::int32_t first_dim = spec_.latent ? spec_.latent->rank : 0;
   for (const RopeSpec& rope : spec_.ropes) {
-    ropes_.emplace_back(rope, first_dim, options.max_batch_rows);
+    ropes_.emplace_back(rope, first_dim, options.max_batch_rows, options.context_length);
   }
   unsigned normed_forms = weights_.head.input_form();
   for (const Layer& layer : weights_.layers) {
@@ -97,6 +97,12 @@ void Decoder::compute_logits(ops::Rows hidden, std::span<float> logits) {
                                static_cast<float>(spec_.logit_scale), false};
   backend_.linear(normed, {&head, 1});
   if (spec_.logit_softcap > 0) backend_.softcap(static_cast<float>(spec_.logit_softcap), out);
+}
+
+std::int64_t Decoder::rope_key(std::int32_t rope_length) const {
+  std::int64_t key = 0;
+  for (const RopeSpec& rope : spec_.ropes) key = (key << 32) | rope.regime(rope_length);
+  return key;
 }
 
 void Decoder::forward(const Batch& batch, std::span<float> logits) {

@@ -33,6 +33,14 @@ class Decoder final : public SequenceModel {
   Decoder(DecoderSpec spec, DecoderWeights weights, ops::Backend& backend, DecoderOptions options);
 
   [[nodiscard]] const DecoderSpec& spec() const { return spec_; }
+  [[nodiscard]] std::uint64_t weight_bytes() const { return memory_bytes(weights_); }
+  // Memory of the buffers between the layers, the backend's and the tables of positions.
+  [[nodiscard]] std::uint64_t activation_bytes() const;
+  // What that grows to with steps of `rows` rows and tables of `positions`, when matrices want
+  // their inputs in the forms of `forms`; more where not every matrix wants all of them. Throws
+  // Error when it is beyond any machine.
+  [[nodiscard]] static std::uint64_t activation_bytes(const DecoderSpec& spec, std::int64_t rows,
+                                                      std::int64_t positions, unsigned forms);
 
   [[nodiscard]] std::int32_t vocab_size() const override {
     return static_cast<std::int32_t>(spec_.vocab_size);
@@ -44,6 +52,7 @@ class Decoder final : public SequenceModel {
     return cache_.groups();
   }
   [[nodiscard]] std::int64_t cache_bytes() const override { return cache_.bytes(); }
+  [[nodiscard]] std::int64_t rope_key(std::int32_t rope_length) const override;
 
   void forward(const Batch& batch, std::span<float> logits) override;
 

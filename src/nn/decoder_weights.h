@@ -61,6 +61,9 @@ struct DecoderWeights {
   Linear head;
 };
 
+// Memory of all matrices and vectors, those that are shared once.
+[[nodiscard]] std::uint64_t memory_bytes(const DecoderWeights& weights);
+
 // Sets what only the weights tell: spec.vocab_size, when it is 0. Throws Error.
 void complete_spec(DecoderSpec& spec, const WeightLoader& loader);
 // Reads everything that the completed `spec` names, or only checks it when the loader has no

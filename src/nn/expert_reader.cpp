@@ -156,7 +156,7 @@ void WeightReader::microscaled_experts(std::size_t layer, MoeWeights& out) {
     const auto codes =
         loader_.bytes(name + "_blocks", {spec.experts, stored_rows, blocks, kBlock / 2}, e);
     const auto scales = loader_.bytes(name + "_scales", {spec.experts, stored_rows, blocks}, e);
-    if (!loader_.loads()) return nullptr;
+    if (!loader_.loads()) return loader_.encoded({}, DType::kMXFP4, rows, columns);
     return loader_.encoded(to_blocks(codes, scales, blocks, first, by, rows), DType::kMXFP4, rows,
                            columns);
   };

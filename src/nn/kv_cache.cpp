@@ -18,20 +18,34 @@ ops::LayerCache shape_of(const DecoderSpec& spec, ops::CacheDType dtype, std::in
   return cache;
 }
 
+bool shares_blocks(const CacheGroup& group, const LayerSpec& layer) {
+  return group.window == layer.window && group.chunk == layer.chunk;
+}
+
 }  // namespace
+
+std::vector<CacheGroup> KvCache::groups_of(const DecoderSpec& spec, ops::CacheDType dtype,
+                                           std::int32_t block_size) {
+  const std::int64_t bytes = shape_of(spec, dtype, block_size).block_bytes();
+  std::vector<CacheGroup> groups;
+  for (const LayerSpec& layer : spec.layers) {
+    auto group = std::find_if(groups.begin(), groups.end(),
+                              [&](const CacheGroup& g) { return shares_blocks(g, layer); });
+    if (group == groups.end()) {
+      group = groups.insert(groups.end(), CacheGroup{layer.window, layer.chunk, 0});
+    }
+    group->bytes_per_block += bytes;
+  }
+  return groups;
+}
 
 KvCache::KvCache(const DecoderSpec& spec, ops::CacheDType dtype, std::int32_t block_size,
                  std::int64_t bytes)
-    : block_size_(block_size), bytes_(bytes) {
+    : block_size_(block_size), bytes_(bytes), groups_(groups_of(spec, dtype, block_size)) {
   const ops::LayerCache shape = shape_of(spec, dtype, block_size);
   for (const LayerSpec& layer : spec.layers) {
-    auto group = std::find_if(groups_.begin(), groups_.end(), [&](const CacheGroup& g) {
-      return g.window == layer.window && g.chunk == layer.chunk;
-    });
-    if (group == groups_.end()) {
-      group = groups_.insert(groups_.end(), CacheGroup{layer.window, layer.chunk, 0});
-    }
-    group->bytes_per_block += shape.block_bytes();
+    const auto group = std::find_if(groups_.begin(), groups_.end(),
+                                    [&](const CacheGroup& g) { return shares_blocks(g, layer); });
     layers_.push_back({static_cast<std::size_t>(group - groups_.begin()), shape});
   }
   for (const CacheGroup& group : groups_) {

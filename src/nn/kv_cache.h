@@ -28,6 +28,10 @@ class KvCache {
     return layers_[layer].cache;
   }
 
+  // The groups that a cache of this model has.
+  [[nodiscard]] static std::vector<CacheGroup> groups_of(const DecoderSpec& spec,
+                                                         ops::CacheDType dtype,
+                                                         std::int32_t block_size);
   // The budget that holds `tokens` of one sequence.
   [[nodiscard]] static std::int64_t bytes_for_tokens(const DecoderSpec& spec, ops::CacheDType dtype,
                                                      std::int32_t block_size, std::int64_t tokens);

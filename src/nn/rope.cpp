@@ -79,12 +79,29 @@ std::vector<double> RopeSpec::inverse_frequencies(std::int32_t regime) const {
   return result;
 }
 
-RopeRows::RopeRows(RopeSpec spec, std::int32_t first_dim, std::int32_t max_rows)
-    : spec_(std::move(spec)), half_(static_cast<std::size_t>(spec_.rotary_dim / 2)) {
+RopeRows::RopeRows(RopeSpec spec, std::int32_t first_dim, std::int32_t max_rows,
+                   std::int32_t max_positions)
+    : spec_(std::move(spec)),
+      half_(static_cast<std::size_t>(spec_.rotary_dim / 2)),
+      max_positions_(max_positions) {
   base_.frequencies = spec_.inverse_frequencies(0);
   cos_.resize(static_cast<std::size_t>(max_rows) * half_);
   sin_.resize(cos_.size());
   table_ = {cos_.data(), sin_.data(), max_rows, spec_.rotary_dim, spec_.interleaved, first_dim};
+}
+
+std::uint64_t RopeRows::bytes() const {
+  std::size_t floats = cos_.size() + sin_.size();
+  for (const Positions* table : {&base_, &other_}) floats += table->cos.size() + table->sin.size();
+  return floats * sizeof(float);
+}
+
+std::uint64_t RopeRows::bytes_for(const RopeSpec& spec, std::int64_t max_rows,
+                                  std::int64_t positions) {
+  const std::int64_t tables = spec.scaling == RopeScaling::kLongrope ? 2 : 1;
+  const std::int64_t rows = max_rows + tables * positions;
+  return static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(spec.rotary_dim / 2) * 2 *
+         sizeof(float);
 }
 
 void RopeRows::write(const Positions& table, std::int32_t position, float* cos, float* sin) const {
@@ -102,7 +119,9 @@ void RopeRows::copy(Positions& table, std::int32_t position, float* cos, float* 
   const std::size_t at = static_cast<std::size_t>(position) * half_;
   if (at >= table.cos.size()) {
     const auto had = static_cast<std::int32_t>(table.cos.size() / half_);
-    const std::int32_t want = std::max({position + 1, 2 * had, 64});
+    // Twice as much each time, but no more than there can be.
+    const std::int32_t want =
+        std::max(position + 1, std::min(std::max(2 * had, 64), max_positions_));
     table.cos.resize(static_cast<std::size_t>(want) * half_);
     table.sin.resize(table.cos.size());
     for (std::int32_t p = had; p < want; ++p) {

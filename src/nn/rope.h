@@ -56,7 +56,13 @@ struct RopeSpec {
 class RopeRows {
  public:
   // The rotating dims of a head begin at `first_dim`.
-  RopeRows(RopeSpec spec, std::int32_t first_dim, std::int32_t max_rows);
+  RopeRows(RopeSpec spec, std::int32_t first_dim, std::int32_t max_rows,
+           std::int32_t max_positions);
+
+  // Memory of the tables as they are, and of tables that have grown to `positions`.
+  [[nodiscard]] std::uint64_t bytes() const;
+  [[nodiscard]] static std::uint64_t bytes_for(const RopeSpec& spec, std::int64_t max_rows,
+                                               std::int64_t positions);
 
   // Fills in one row. `rope_length` is the prompt's length of the row's sequence: a prompt's rows
   // all rotate by the prompt's length, each later row by the length up to itself; what is already
@@ -77,6 +83,7 @@ class RopeRows {
 
   RopeSpec spec_;
   std::size_t half_;
+  std::int32_t max_positions_;
   Positions base_;   // of regime 0
   Positions other_;  // of the last other regime: few of them ever meet
   std::vector<float> cos_;

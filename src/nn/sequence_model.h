@@ -31,6 +31,10 @@ class SequenceModel {
   // should be reused first.
   [[nodiscard]] virtual std::int64_t cache_bytes() const = 0;
 
+  // How positions rotate in a sequence of that length, as a number: equal numbers, equal rotations.
+  // Where rope scaling does not depend on a length, it is the same for all.
+  [[nodiscard]] virtual std::int64_t rope_key(std::int32_t /*rope_length*/) const { return 0; }
+
   // Computes the batch and writes logits [logit_rows.size(), vocab_size] row by row. Called by one
   // thread at a time. A row's logits depend only on its sequence, never on its batch mates.
   virtual void forward(const Batch& batch, std::span<float> logits) = 0;

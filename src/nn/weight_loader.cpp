@@ -13,9 +13,20 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
   for (const formats::TensorInfo& tensor : source.tensors()) total_ += byte_size(tensor.view);
 }
 
-const formats::TensorInfo& WeightLoader::require(const std::string& name,
-                                                 const std::vector<std::int64_t>& shape) const {
+void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order) {
+  read_ahead_.emplace(ReadAhead(source_, order));
+  read_ahead_->advance(done_);
+}
+
+const formats::TensorInfo& WeightLoader::take(const std::string& name) {
   const formats::TensorInfo& tensor = source_.require(name);
+  order_.push_back(&tensor);
+  return tensor;
+}
+
+const formats::TensorInfo& WeightLoader::require(const std::string& name,
+                                                 const std::vector<std::int64_t>& shape) {
+  const formats::TensorInfo& tensor = take(name);
   if (tensor.view.shape.dims != shape) {
     throw make_error(ErrorKind::kInvalidFile, "{}: tensor '{}' has shape {}, expected {}",
                      source_.files()[tensor.file].string(), name, to_string(tensor.view.shape),
@@ -38,8 +49,15 @@ const formats::TensorInfo& WeightLoader::matrix_info(const std::string& name) co
   return tensor;
 }
 
+void WeightLoader::count(DType source, DType storage, std::int64_t out, std::int64_t in) {
+  const DType packed = storage == DType::kCount ? source : storage;
+  counted_ += ops::packed_bytes(packed, out, in);
+  forms_ |= static_cast<unsigned>(ops::packed_input_form(packed, out, in));
+}
+
 void WeightLoader::advance(std::uint64_t bytes) {
   done_ += bytes;
+  if (read_ahead_) read_ahead_->advance(done_);
   if (on_progress_) on_progress_(done_, total_);
 }
 
@@ -88,13 +106,16 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
 std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name, std::int64_t out,
                                                         std::int64_t in) {
   const formats::TensorInfo& tensor = require(name, {out, in});
+  const DType storage = storage_for(tensor.view.dtype);
+  count(tensor.view.dtype, storage, out, in);
   if (backend_ == nullptr) return nullptr;
-  return pack(tensor, data_of(tensor), out, in, storage_for(tensor.view.dtype));
+  return pack(tensor, data_of(tensor), out, in, storage);
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::exact_matrix(const std::string& name,
                                                               std::int64_t out, std::int64_t in) {
   const formats::TensorInfo& tensor = require(name, {out, in});
+  count(tensor.view.dtype, DType::kF32, out, in);
   if (backend_ == nullptr) return nullptr;
   return pack(tensor, data_of(tensor), out, in, DType::kF32);
 }
@@ -104,6 +125,10 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& 
                                                              std::int64_t in,
                                                              std::span<const RowRange> ranges) {
   const formats::TensorInfo& tensor = require(name, {stored_rows, in});
+  const DType storage = storage_for(tensor.view.dtype);
+  std::int64_t rows = 0;
+  for (const RowRange& range : ranges) rows += range.count;
+  count(tensor.view.dtype, storage, rows, in);
   if (backend_ == nullptr) return nullptr;
   const std::int64_t row = row_bytes(tensor.view.dtype, in);
   const std::span<const std::byte> data = data_of(tensor);
@@ -111,14 +136,11 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& 
     return data.subspan(static_cast<std::size_t>(range.first * row),
                         static_cast<std::size_t>(range.count * row));
   };
-  const DType storage = storage_for(tensor.view.dtype);
   if (ranges.size() == 1) return pack(tensor, rows_of(ranges[0]), ranges[0].count, in, storage);
   std::vector<std::byte> gathered;
-  std::int64_t rows = 0;
   for (const RowRange& range : ranges) {
     const auto part = rows_of(range);
     gathered.insert(gathered.end(), part.begin(), part.end());
-    rows += range.count;
   }
   TensorView view = tensor.view;
   view.shape = Shape{{rows, in}};
@@ -127,27 +149,29 @@ std::shared_ptr<const ops::Weight> WeightLoader::matrix_rows(const std::string& 
   return backend_->pack(view, storage, nullptr);
 }
 
-std::shared_ptr<const ops::Weight> WeightLoader::slab(const std::string& name, std::int64_t count,
+std::shared_ptr<const ops::Weight> WeightLoader::slab(const std::string& name, std::int64_t slabs,
                                                       std::int64_t index, std::int64_t out,
                                                       std::int64_t in) {
-  const formats::TensorInfo& tensor = require(name, {count, out, in});
+  const formats::TensorInfo& tensor = require(name, {slabs, out, in});
+  const DType storage = storage_for(tensor.view.dtype);
+  count(tensor.view.dtype, storage, out, in);
   if (backend_ == nullptr) return nullptr;
   const std::span<const std::byte> data = data_of(tensor);
-  const std::size_t size = data.size() / static_cast<std::size_t>(count);
-  return pack(tensor, data.subspan(static_cast<std::size_t>(index) * size, size), out, in,
-              storage_for(tensor.view.dtype));
+  const std::size_t size = data.size() / static_cast<std::size_t>(slabs);
+  return pack(tensor, data.subspan(static_cast<std::size_t>(index) * size, size), out, in, storage);
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::computed(std::span<const float> values,
                                                           std::int64_t out, std::int64_t in,
                                                           DType like) {
-  if (backend_ == nullptr) return nullptr;
   DType storage = DType::kF32;
   if (storage_ == DType::kF16 || storage_ == DType::kBF16) {
     storage = storage_;
   } else if (storage_ == DType::kCount && like != DType::kF32) {
     storage = like == DType::kBF16 ? DType::kBF16 : DType::kF16;
   }
+  count(DType::kF32, storage, out, in);
+  if (backend_ == nullptr) return nullptr;
   TensorView view;
   view.dtype = DType::kF32;
   view.shape = Shape{{out, in}};
@@ -158,6 +182,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::computed(std::span<const float>
 std::shared_ptr<const ops::Weight> WeightLoader::encoded(std::span<const std::byte> data,
                                                          DType dtype, std::int64_t out,
                                                          std::int64_t in) {
+  count(dtype, DType::kCount, out, in);
   if (backend_ == nullptr) return nullptr;
   TensorView view;
   view.dtype = dtype;
@@ -184,7 +209,29 @@ std::vector<float> WeightLoader::decode(const formats::TensorInfo& tensor, std::
 std::vector<float> WeightLoader::values(const std::string& name,
                                         const std::vector<std::int64_t>& shape) {
   const formats::TensorInfo& tensor = require(name, shape);
+  counted_ += static_cast<std::uint64_t>(tensor.view.shape.elements()) * sizeof(float);
   return decode(tensor, 0, tensor.view.shape.elements() / shape.back());
+}
+
+std::vector<float> WeightLoader::vector_parts(const std::string& name, std::int64_t size,
+                                              std::span<const RowRange> ranges) {
+  const formats::TensorInfo& tensor = require(name, {size});
+  for (const RowRange& range : ranges) {
+    counted_ += static_cast<std::uint64_t>(range.count) * sizeof(float);
+  }
+  const std::vector<float> all = decode(tensor, 0, 1);
+  std::vector<float> result;
+  if (all.empty()) return result;
+  for (const RowRange& range : ranges) {
+    const auto first = all.begin() + static_cast<std::ptrdiff_t>(range.first);
+    result.insert(result.end(), first, first + static_cast<std::ptrdiff_t>(range.count));
+  }
+  return result;
+}
+
+std::vector<float> WeightLoader::rows(const std::string& name,
+                                      const std::vector<std::int64_t>& shape, RowRange range) {
+  return decode(require(name, shape), range.first, range.count);
 }
 
 std::vector<float> WeightLoader::part(const std::string& name,
@@ -197,7 +244,7 @@ std::vector<float> WeightLoader::part(const std::string& name,
 std::span<const std::byte> WeightLoader::bytes(const std::string& name,
                                                const std::vector<std::int64_t>& shape,
                                                std::int64_t index) {
-  const formats::TensorInfo& tensor = source_.require(name);
+  const formats::TensorInfo& tensor = take(name);
   if (tensor.view.shape.dims != shape || tensor.view.dtype != DType::kU8) {
     throw make_error(ErrorKind::kInvalidFile,
                      "{}: tensor '{}' has shape {} and type {}, expected {} U8",

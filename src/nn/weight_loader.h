@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "core/progress.h"
 #include "formats/weight_source.h"
 #include "nn/linear.h"
+#include "nn/read_ahead.h"
 
 namespace mistral::nn {
 
@@ -27,6 +29,11 @@ class WeightLoader {
   // nothing is read: matrices come out empty and only names, types and shapes are checked.
   WeightLoader(const formats::WeightSource& source, ops::Backend* backend, DType storage,
                ProgressCallback on_progress);
+
+  // While it loads, what `order` names is read ahead: the tensors as they will be taken.
+  void read_ahead(const std::vector<const formats::TensorInfo*>& order);
+  // Tensors in the order in which they were asked for, each as often as it was.
+  [[nodiscard]] const std::vector<const formats::TensorInfo*>& order() const { return order_; }
 
   [[nodiscard]] bool has(std::string_view name) const { return source_.find(name) != nullptr; }
   // Shape of a matrix without loading it. Throws Error (kNotFound, kInvalidFile).
@@ -45,8 +52,8 @@ class WeightLoader {
                                                                std::int64_t stored_rows,
                                                                std::int64_t in,
                                                                std::span<const RowRange> ranges);
-  // Matrix `index` of the tensor `name` of shape [count, out, in].
-  [[nodiscard]] std::shared_ptr<const ops::Weight> slab(const std::string& name, std::int64_t count,
+  // Matrix `index` of the tensor `name` of shape [slabs, out, in].
+  [[nodiscard]] std::shared_ptr<const ops::Weight> slab(const std::string& name, std::int64_t slabs,
                                                         std::int64_t index, std::int64_t out,
                                                         std::int64_t in);
   // A matrix [out, in] of numbers that were computed from stored ones of type `like`: f32, f16 or
@@ -58,9 +65,16 @@ class WeightLoader {
   // The vector `name` of `size` values as f32, plus `offset`.
   [[nodiscard]] std::vector<float> vector(const std::string& name, std::int64_t size,
                                           float offset = 0.0F);
+  // The values in `ranges`, in their order, of the vector `name` of `size` values, as f32.
+  [[nodiscard]] std::vector<float> vector_parts(const std::string& name, std::int64_t size,
+                                                std::span<const RowRange> ranges);
   // All values of the tensor `name`, whose shape must be `shape`, as f32.
   [[nodiscard]] std::vector<float> values(const std::string& name,
                                           const std::vector<std::int64_t>& shape);
+  // Some of its rows, counted over all but its last dimension; like those of part() not counted as
+  // memory, because matrices are computed of them and they are gone then.
+  [[nodiscard]] std::vector<float> rows(const std::string& name,
+                                        const std::vector<std::int64_t>& shape, RowRange range);
   // One of `shape[0]` equal parts of it.
   [[nodiscard]] std::vector<float> part(const std::string& name,
                                         const std::vector<std::int64_t>& shape, std::int64_t index);
@@ -76,6 +90,11 @@ class WeightLoader {
   [[nodiscard]] DType dtype(const std::string& name) const {
     return source_.require(name).view.dtype;
   }
+  // Bytes that what was asked for so far takes in memory as the CPU backend holds it; also when
+  // only checking.
+  [[nodiscard]] std::uint64_t counted_bytes() const { return counted_; }
+  // The forms that the matrices among it want their inputs in, at most.
+  [[nodiscard]] unsigned counted_forms() const { return forms_; }
   // Whether matrices come out: false when only checking.
   [[nodiscard]] bool loads() const { return backend_ != nullptr; }
   // Gives the pages of `name` back, after its last part was taken.
@@ -83,7 +102,9 @@ class WeightLoader {
 
  private:
   [[nodiscard]] const formats::TensorInfo& require(const std::string& name,
-                                                   const std::vector<std::int64_t>& shape) const;
+                                                   const std::vector<std::int64_t>& shape);
+  // Any tensor that is taken is looked up here.
+  [[nodiscard]] const formats::TensorInfo& take(const std::string& name);
   [[nodiscard]] DType storage_for(DType dtype) const;
   // The elements of a tensor one after another: in the file, or collected where they are scattered.
   [[nodiscard]] std::span<const std::byte> data_of(const formats::TensorInfo& tensor);
@@ -94,6 +115,8 @@ class WeightLoader {
   // `rows` rows of the tensor, counted over all but its last dimension, as f32.
   [[nodiscard]] std::vector<float> decode(const formats::TensorInfo& tensor, std::int64_t first_row,
                                           std::int64_t rows);
+  // Counts a matrix as packed.
+  void count(DType source, DType storage, std::int64_t out, std::int64_t in);
   void advance(std::uint64_t bytes);
 
   const formats::WeightSource& source_;
@@ -107,8 +130,12 @@ class WeightLoader {
     formats::ReadTensor read;
   };
   std::array<Collected, 2> collected_;
+  std::vector<const formats::TensorInfo*> order_;
+  std::optional<ReadAheadThread> read_ahead_;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
+  std::uint64_t counted_ = 0;
+  unsigned forms_ = 0;
 };
 
 }  // namespace mistral::nn

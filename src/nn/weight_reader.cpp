@@ -28,13 +28,7 @@ Linear WeightReader::linear_rows(const std::string& name, std::int64_t stored_ro
   Linear result;
   result.weight = loader_.matrix_rows(name + ".weight", stored_rows, in, ranges);
   if (wants_bias(name, bias)) {
-    const std::vector<float> all = loader_.vector(name + ".bias", stored_rows);
-    if (all.empty()) return result;
-    for (const RowRange& range : ranges) {
-      const auto first = all.begin() + static_cast<std::ptrdiff_t>(range.first);
-      result.bias.insert(result.bias.end(), first,
-                         first + static_cast<std::ptrdiff_t>(range.count));
-    }
+    result.bias = loader_.vector_parts(name + ".bias", stored_rows, ranges);
   }
   return result;
 }
@@ -144,19 +138,19 @@ void WeightReader::latent_attention(std::size_t layer, DecoderWeights::Layer& ou
   const std::int64_t plain = spec.plain_dim;
   const std::int64_t per_head = plain + spec.value_dim;
   const bool split = !spec.key_up.empty() && loader_.has(key);
-  std::vector<float> stored;
-  if (!split) stored = loader_.values(both, {heads * per_head, rank});
   for (std::int64_t h = 0; h < heads; ++h) {
     if (split) {
       latent.key.push_back(loader_.slab(key, heads, h, rank, plain));
       latent.value.push_back(loader_.slab(value, heads, h, spec.value_dim, rank));
     } else {
       // A key's product with a query is the query's product with the transposed matrix.
-      std::vector<float> transposed(stored.empty() ? 0 : static_cast<std::size_t>(rank * plain));
-      const float* head = stored.data() + h * per_head * rank;
-      for (std::int64_t r = 0; !stored.empty() && r < plain; ++r) {
+      const std::vector<float> head =
+          loader_.rows(both, {heads * per_head, rank}, {h * per_head, plain});
+      std::vector<float> transposed(head.size());
+      for (std::int64_t r = 0; !head.empty() && r < plain; ++r) {
         for (std::int64_t c = 0; c < rank; ++c) {
-          transposed[static_cast<std::size_t>(c * plain + r)] = head[r * rank + c];
+          transposed[static_cast<std::size_t>(c * plain + r)] =
+              head[static_cast<std::size_t>(r * rank + c)];
         }
       }
       latent.key.push_back(loader_.computed(transposed, rank, plain, loader_.dtype(both)));

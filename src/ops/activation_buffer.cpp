@@ -42,6 +42,14 @@ std::size_t place_forms(Activations& a, std::byte* base) {
 
 }  // namespace
 
+std::size_t ActivationBuffer::bytes_for(std::int64_t rows, std::int64_t cols, unsigned forms) {
+  Activations a;
+  a.forms = forms;
+  a.rows = rows;
+  a.cols = cols;
+  return place_forms(a, nullptr);
+}
+
 Activations ActivationBuffer::view(std::int64_t rows, std::int64_t cols, unsigned forms) {
   Activations a;
   a.forms = forms;

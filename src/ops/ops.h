@@ -176,12 +176,20 @@ struct HeadLinearParams {
   std::int64_t out_step = 0;
 };
 
+// Bytes that a matrix takes as the CPU backend packs it.
+[[nodiscard]] std::uint64_t packed_bytes(DType storage, std::int64_t out, std::int64_t in);
+// The form that its inputs come in, on a processor that has all instructions.
+[[nodiscard]] ActivationForm packed_input_form(DType storage, std::int64_t out, std::int64_t in);
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;
   [[nodiscard]] virtual ThreadPool& pool() const = 0;
+
+  // Memory of buffers of its own that grow with the rows of a step.
+  [[nodiscard]] virtual std::uint64_t workspace_bytes() const { return 0; }
 
   // Whether pack() takes this type.
   [[nodiscard]] virtual bool supports(DType dtype) const = 0;

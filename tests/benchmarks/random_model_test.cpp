@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "formats/gguf.h"
+#include "formats/open_weights.h"
 #include "mistral/model.h"
 #include "quant/dequantize.h"
 #include "temporary_folder.h"
@@ -85,6 +86,75 @@ INSTANTIATE_TEST_SUITE_P(Types, RandomModelTest,
                                          DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K,
                                          DType::kQ6_K),
                          [](const auto& type) { return std::string(name(type.param)); });
+
+class RandomFolderTest : public testing::TestWithParam<DType> {};
+
+TEST_P(RandomFolderTest, IsAModelThatAnswers) {
+  const test::TemporaryFolder folder;
+  RandomModelShape shape = small_shape();
+  shape.separate_head = true;
+  write_random_folder(folder.path() / "model", shape, GetParam(), 1, std::int64_t{1} << 20);
+  const auto source = formats::open_weights(folder.path() / "model");
+  EXPECT_GT(source->files().size(), 2U);
+  EXPECT_EQ(source->tensors().size(), 3U + 2 * 9);
+  for (const formats::TensorInfo& tensor : source->tensors()) {
+    EXPECT_EQ(tensor.view.dtype, GetParam()) << tensor.name;
+  }
+  Model model = Model::load(
+      {.path = (folder.path() / "model").string(), .threads = 1, .kv_cache_tokens = 128});
+  EXPECT_EQ(model.info().vocab_size, 600);
+  EXPECT_EQ(model.info().context_length, 128);
+  const std::string text = "about \xC3\xA4ther, and more";
+  EXPECT_EQ(model.detokenize(model.tokenize(text, false)), text);
+  SamplingParams greedy;
+  greedy.max_tokens = 4;
+  greedy.ignore_eos = true;
+  const Response response = model.complete(text, greedy);
+  EXPECT_EQ(response.tokens.size(), 4) << response.error;
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, RandomFolderTest,
+                         testing::Values(DType::kF32, DType::kF16, DType::kBF16),
+                         [](const auto& type) { return std::string(name(type.param)); });
+
+TEST(RandomFolderFilesTest, ShardsKeepToTheirSize) {
+  const test::TemporaryFolder folder;
+  constexpr std::int64_t kMost = std::int64_t{1} << 20;
+  write_random_folder(folder.path(), small_shape(), DType::kBF16, 1, kMost);
+  int shards = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    if (entry.path().extension() != ".safetensors") continue;
+    ++shards;
+    constexpr std::int64_t kHeader = 4096;
+    EXPECT_LE(static_cast<std::int64_t>(entry.file_size()), kMost + kHeader) << entry.path();
+  }
+  EXPECT_GT(shards, 2);
+  EXPECT_EQ(formats::open_weights(folder.path())->find("lm_head.weight"), nullptr);
+}
+
+TEST(RandomFolderFilesTest, RefusesWhatCannotBe) {
+  const test::TemporaryFolder folder;
+  RandomModelShape experts = small_shape();
+  experts.experts = 4;
+  const auto path = folder.path() / "x";
+  EXPECT_THROW(write_random_folder(path, experts, DType::kBF16, 1, 1 << 20), Error);
+  EXPECT_THROW(write_random_folder(path, small_shape(), DType::kQ4_K, 1, 1 << 20), Error);
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(RandomModelFileTest, TheHeadMayBeAMatrixOfItsOwn) {
+  const test::TemporaryFolder folder;
+  RandomModelShape shape = small_shape();
+  shape.separate_head = true;
+  write_random_model(folder.path() / "x.gguf", shape, DType::kQ4_K, 1);
+  const auto source = formats::GgufFile::open({folder.path() / "x.gguf"});
+  ASSERT_NE(source->find("output.weight"), nullptr);
+  EXPECT_EQ(source->find("output.weight")->view.shape,
+            source->find("token_embd.weight")->view.shape);
+  Model model = Model::load(
+      {.path = (folder.path() / "x.gguf").string(), .threads = 1, .kv_cache_tokens = 128});
+  EXPECT_GT(model.info().parameters, 2 * shape.vocab * shape.hidden);
+}
 
 TEST(RandomModelFileTest, TheSeedDecides) {
   const test::TemporaryFolder folder;

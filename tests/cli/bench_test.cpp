@@ -11,6 +11,7 @@
 namespace mistral::test {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -53,6 +54,28 @@ TEST_F(BenchTest, ListsMakeEveryCombination) {
   EXPECT_THAT(tests_of({"-p", "4", "-p", "0,5", "-g", "0", "-r", "1"}), ElementsAre("pp4", "pp5"));
   EXPECT_THAT(tests_of({"-p", "0", "-g", "0", "--pg", "6,2", "--pg", "3,1", "-r", "1"}),
               ElementsAre("pp6+tg2", "pp3+tg1"));
+}
+
+TEST_F(BenchTest, StreamsAreClientsOfAServer) {
+  const std::vector<std::string> options{"--streams", "1,3", "--requests",      "6", "-p", "80",
+                                         "-g",        "5",   "--shared-prefix", "70"};
+  const Outcome outcome = run(join(options, {"--json"}));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = Json::parse(outcome.out);
+  ASSERT_EQ(json.size(), 2U);
+  EXPECT_EQ(json[1]["streams"], 3);
+  for (const Json& entry : json) {
+    EXPECT_EQ(entry["requests"], 6);
+    EXPECT_GT(entry["tokens_per_second"], 0);
+    EXPECT_GT(entry["first_token_seconds"]["p50"], 0);
+    EXPECT_GE(entry["first_token_seconds"]["p99"], entry["first_token_seconds"]["p50"]);
+    EXPECT_GT(entry["between_tokens_seconds"]["p95"], 0);
+    EXPECT_GE(entry["cached_tokens"], 3 * 64);  // whole blocks of the beginning
+  }
+  EXPECT_THAT(run(join(options, {"--rate", "200"})).out,
+              AllOf(HasSubstr("first token p50 / p95 / p99 ms"), HasSubstr("| 3 | 6 |")));
+  EXPECT_EQ(run({"--streams", "2", "--depth", "5"}).code, 2);
+  EXPECT_EQ(run({"--rate", "2"}).code, 2);
 }
 
 TEST_F(BenchTest, EveryNumberOfThreadsIsMeasured) {

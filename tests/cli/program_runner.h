@@ -30,15 +30,24 @@ inline std::filesystem::path program_path() {
 }
 
 // `input` becomes standard input. A program that runs longer than the limit is killed: tests would
-// hang otherwise.
+// hang otherwise. Standard error may be a terminal.
 inline Outcome run_program(std::vector<std::string> arguments, const std::string& input = "",
                            std::chrono::seconds limit = std::chrono::seconds(120),
-                           bool close_output = false) {
+                           bool close_output = false, bool error_is_terminal = false) {
   int in[2];
   int out[2];
   int err[2];
   if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) {
     throw std::runtime_error("pipe failed");
+  }
+  if (error_is_terminal) {
+    close(err[0]);
+    close(err[1]);
+    err[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (err[0] < 0 || grantpt(err[0]) != 0 || unlockpt(err[0]) != 0) {
+      throw std::runtime_error("no pseudo terminal");
+    }
+    err[1] = open(ptsname(err[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
   }
   const std::string program = program_path().string();
   std::vector<char*> argv{const_cast<char*>(program.c_str())};

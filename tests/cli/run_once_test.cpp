@@ -15,6 +15,7 @@ namespace {
 using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::StartsWith;
 
 class RunOnceTest : public testing::Test {
@@ -63,6 +64,17 @@ TEST_F(RunOnceTest, AnswersAChat) {
   const Outcome completion = run({"--raw", "--prompt", "hello", "--greedy", "--max-tokens", "5"});
   EXPECT_EQ(completion.code, 0) << completion.err;
   EXPECT_NE(answer.err, completion.err);  // the template adds to the prompt
+}
+
+TEST_F(RunOnceTest, LoadingShowsABarOnATerminalOnly) {
+  const std::vector<std::string> arguments =
+      join(join({"run"}, model_.selector), {"--prompt", "hello", "--greedy", "--max-tokens", "1"});
+  constexpr bool kTerminal = true;
+  const Outcome seen = run_program(arguments, "", std::chrono::seconds(120), false, kTerminal);
+  EXPECT_EQ(seen.code, 0) << seen.err;
+  EXPECT_THAT(seen.err, HasSubstr("loading ["));
+  EXPECT_THAT(seen.err, HasSubstr("] 100 %"));
+  EXPECT_THAT(run_program(arguments).err, Not(HasSubstr("loading")));
 }
 
 TEST_F(RunOnceTest, ReasoningGoesToStandardErrorAndTheAnswerToStandardOutput) {

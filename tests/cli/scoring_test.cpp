@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "cli/options.h"
 #include "cli/perplexity.h"
+#include "core/thread_pool.h"
 
 namespace mistral::cli {
 namespace {
@@ -40,57 +40,6 @@ TEST(NegativeLogLikelihoodTest, IsTheSameForAnyNumberOfThreads) {
     EXPECT_EQ(negative_log_likelihood(logits, token, three),
               negative_log_likelihood(logits, token, one));
   }
-}
-
-// Parses options as the program does.
-SamplingParams resolve(std::vector<std::string> arguments, const SamplingParams& defaults) {
-  CLI::App app;
-  SamplingOptions options;
-  options.add_options(app);
-  std::reverse(arguments.begin(), arguments.end());
-  app.parse(arguments);
-  return options.resolve(defaults);
-}
-
-TEST(SamplingOptionsTest, HasDefaultsForModelsWithoutAny) {
-  const SamplingParams params = resolve({}, {});
-  EXPECT_EQ(params.temperature, 0.1);
-  EXPECT_EQ(params.top_k, 32);
-  EXPECT_EQ(params.top_p, 0.1);
-  EXPECT_EQ(params.min_p, 0.05);
-  EXPECT_EQ(params.max_tokens, std::nullopt);
-}
-
-TEST(SamplingOptionsTest, TakesWhatTheModelRecommends) {
-  SamplingParams model;
-  model.top_p = 0.8;
-  const SamplingParams params = resolve({}, model);
-  EXPECT_EQ(params.temperature, 1.0);
-  EXPECT_EQ(params.top_p, 0.8);
-  EXPECT_EQ(params.top_k, std::nullopt);
-}
-
-TEST(SamplingOptionsTest, OptionsWin) {
-  SamplingParams model;
-  model.temperature = 0.6;
-  model.top_k = 20;
-  const SamplingParams params = resolve({"--temperature", "0.2", "--top-p=0.5", "--seed", "7",
-                                         "--stop", "a b", "--stop", "c", "--max-tokens", "9"},
-                                        model);
-  EXPECT_EQ(params.temperature, 0.2);
-  EXPECT_EQ(params.top_k, 20);
-  EXPECT_EQ(params.top_p, 0.5);
-  EXPECT_EQ(params.seed, 7);
-  EXPECT_EQ(params.stop, (std::vector<std::string>{"a b", "c"}));
-  EXPECT_EQ(params.max_tokens, 9);
-  EXPECT_EQ(resolve({"--greedy"}, model).temperature, 0.0);
-}
-
-TEST(SamplingOptionsTest, TheLikeliestTokenIsTakenWithoutPenalties) {
-  EXPECT_EQ(resolve({}, {}).frequency_penalty, 0.1);
-  EXPECT_EQ(resolve({}, {}).presence_penalty, 0.1);
-  EXPECT_EQ(resolve({"--temperature", "0"}, {}).frequency_penalty, std::nullopt);
-  EXPECT_EQ(resolve({"--greedy"}, {}).presence_penalty, std::nullopt);
 }
 
 }  // namespace

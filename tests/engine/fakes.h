@@ -123,16 +123,22 @@ class FakeModel : public nn::SequenceModel {
     EXPECT_EQ(logits, batch.logit_rows.size() * static_cast<std::size_t>(vocab));
     EXPECT_TRUE(std::is_sorted(batch.logit_rows.begin(), batch.logit_rows.end()));
     std::int32_t row = 0;
-    std::set<std::pair<std::size_t, nn::BlockId>> used;
+    std::map<std::pair<std::size_t, nn::BlockId>, std::int64_t> used;  // tokens computed in it
     for (const nn::BatchSequence& sequence : batch.sequences) {
       EXPECT_EQ(sequence.first_row, row);
       EXPECT_GE(sequence.row_count, 1);
       row += sequence.row_count;
       EXPECT_EQ(sequence.block_tables.size(), groups.size());
       for (std::size_t g = 0; g < sequence.block_tables.size(); ++g) {
-        for (const nn::BlockId id : sequence.block_tables[g]) {
+        for (std::size_t b = 0; b < sequence.block_tables[g].size(); ++b) {
+          const nn::BlockId id = sequence.block_tables[g][b];
           if (id == nn::kNoBlock) continue;
-          EXPECT_TRUE(used.emplace(g, id).second) << "shared block";
+          // Sequences share blocks that all of them have done with.
+          const std::int64_t full = static_cast<std::int64_t>(b + 1) * block;
+          const auto [other, first] = used.try_emplace({g, id}, sequence.first_position);
+          EXPECT_TRUE(first ||
+                      std::min<std::int64_t>(other->second, sequence.first_position) >= full)
+              << "a shared block is written to";
         }
       }
     }

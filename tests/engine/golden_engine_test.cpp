@@ -35,8 +35,7 @@ Case read_case(const std::filesystem::path& folder) {
 }
 
 // All prompts in a shuffled order, each submitted while earlier ones run.
-void run_all(nn::SequenceModel& model, const Case& wanted, EngineOptions options, unsigned seed) {
-  Engine engine(model, nullptr, {}, options);
+void ask_all(Engine& engine, const Case& wanted, unsigned seed) {
   std::vector<std::size_t> order(wanted.prompts.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::mt19937 random(seed);
@@ -59,6 +58,14 @@ void run_all(nn::SequenceModel& model, const Case& wanted, EngineOptions options
   EXPECT_EQ(engine.stats().blocks_in_use, 0);
 }
 
+void run_all(nn::SequenceModel& model, const Case& wanted, EngineOptions options, unsigned seed) {
+  Engine engine(model, nullptr, {}, options);
+  ask_all(engine, wanted, seed);
+  if (options.prefix_cache_sequences == 0) return;
+  ask_all(engine, wanted, seed);  // what is left in the cache changes nothing
+  EXPECT_GT(engine.stats().cached_tokens, 0);
+}
+
 TEST(GoldenEngine, GreedyIdsOfEveryCase) {
   ThreadPool pool(2);
   int ran = 0;
@@ -73,6 +80,10 @@ TEST(GoldenEngine, GreedyIdsOfEveryCase) {
     run_all(*loaded.model, wanted, {}, 1);
     run_all(*loaded.model, wanted, {.prefill_chunk = 5}, 2);
     run_all(*loaded.model, wanted, {.max_sequences = 2, .prefill_chunk = 1}, 3);
+    run_all(*loaded.model, wanted, {.prefix_cache_sequences = 0, .keep_cache = false}, 4);
+    run_all(*loaded.model, wanted,
+            {.drafter = std::make_shared<NgramDrafter>(), .max_drafts = 3, .adapt_drafts = false},
+            5);
     ++ran;
   }
   EXPECT_GE(ran, 10);

@@ -290,6 +290,35 @@ TEST(ModelApi, CallbacksCancel) {
   EXPECT_EQ(model.complete("Some letter", endless).tokens.size(), 2U);
 }
 
+TEST(ModelApi, LogProbabilitiesAndProcessorsReachTheCaller) {
+  Model model = Model::load(options_for(model_folders().at(0)));
+  SamplingParams sampling;
+  sampling.ignore_eos = true;
+  sampling.max_tokens = 6;
+  const Response plain = model.complete("Some letter", sampling);
+  EXPECT_TRUE(plain.logprobs.empty());
+  sampling.top_logprobs = 3;
+  std::vector<TokenLogprobs> streamed;
+  const Response response = model.complete("Some letter", sampling, [&](const Chunk& chunk) {
+    EXPECT_EQ(chunk.logprobs != nullptr, chunk.token >= 0);
+    if (chunk.logprobs != nullptr) streamed.push_back(*chunk.logprobs);
+    return true;
+  });
+  EXPECT_EQ(response.tokens, plain.tokens);
+  ASSERT_EQ(response.logprobs.size(), response.tokens.size());
+  ASSERT_EQ(streamed.size(), response.tokens.size());
+  for (std::size_t i = 0; i < response.tokens.size(); ++i) {
+    EXPECT_EQ(response.logprobs[i].chosen.token, response.tokens[i]);
+    ASSERT_EQ(response.logprobs[i].top.size(), 3U);
+    EXPECT_EQ(response.logprobs[i].top[0].token, response.tokens[i]);  // greedy
+    EXPECT_LE(response.logprobs[i].chosen.logprob, 0);
+    EXPECT_EQ(streamed[i].chosen.logprob, response.logprobs[i].chosen.logprob);
+  }
+  sampling.logits_processors.push_back(
+      [](std::span<const TokenId>, std::span<float> logits) { logits[5] = 1e6F; });
+  EXPECT_EQ(model.complete("Some letter", sampling).tokens, std::vector<TokenId>(6, 5));
+}
+
 TEST(ModelApi, FailuresAreExceptionsThatNameTheirCause) {
   const fs::path folder = model_folders().at(0);
   const auto failure = [](const auto& work) {
@@ -340,6 +369,101 @@ TEST(ModelApi, ReasonsHaveNames) {
   EXPECT_STREQ(to_string(FinishReason::kLength), "length");
   EXPECT_STREQ(to_string(FinishReason::kCancelled), "canceled");
   EXPECT_STREQ(to_string(FinishReason::kError), "error");
+}
+
+TEST(ModelApi, AnswersGoOnByThemselves) {
+  Model model = Model::load(options_for(model_folders().front()));
+  const std::vector<TokenId> prompt = model.tokenize("hello world");
+  SamplingParams sampling;
+  sampling.max_tokens = 12;
+  sampling.ignore_eos = true;
+  const Response wanted = model.complete(prompt, sampling);
+  Generation read = model.start(prompt, sampling);
+  Generation unread = model.start("hello world", sampling);
+  std::string text;
+  std::vector<TokenId> tokens;
+  while (const std::optional<Chunk> chunk = read.next()) {
+    text += chunk->text;
+    if (chunk->token >= 0) tokens.push_back(chunk->token);
+  }
+  EXPECT_FALSE(read.next());
+  EXPECT_EQ(text, wanted.text);
+  EXPECT_EQ(tokens, wanted.tokens);
+  EXPECT_EQ(read.wait().tokens, wanted.tokens);
+  EXPECT_EQ(unread.wait().text, wanted.text);
+
+  sampling.max_tokens.reset();
+  Generation cancelled = model.start(prompt, sampling);
+  (void)cancelled.next();
+  std::thread([&cancelled] { cancelled.cancel(); }).join();
+  EXPECT_EQ(cancelled.wait().finish_reason, FinishReason::kCancelled);
+  { const Generation dropped = model.start(prompt, sampling); }
+  const ModelStats stats = model.stats();
+  EXPECT_EQ(stats.requests, 5);
+  EXPECT_GT(stats.kv_cache_bytes, 0);
+  EXPECT_GE(stats.completion_tokens, 36);
+}
+
+TEST(ModelApi, ManyAnswersAndTheBestOfThem) {
+  Model model = Model::load(options_for(model_folders().front()));
+  const std::vector<TokenId> prompt = model.tokenize("hello world");
+  SamplingParams sampling;
+  sampling.max_tokens = 6;
+  sampling.temperature = 1.0;
+  sampling.seed = 3;
+  std::vector<Generation> generations = model.start(prompt, sampling, 4);
+  std::vector<Response> all;
+  for (Generation& generation : generations) all.push_back(generation.wait());
+  for (const Response& response : all) {
+    EXPECT_EQ(response.tokens, model.complete(prompt, sampling).tokens);
+    ++*sampling.seed;
+  }
+  sampling.seed = 3;
+  const std::vector<Response> best = model.best(prompt, sampling, 2, 4);
+  ASSERT_EQ(best.size(), 2U);
+  EXPECT_TRUE(best[0].logprobs.empty());
+  sampling.logprobs = true;
+  const auto mean = [](const Response& response) {
+    double sum = 0;
+    for (const TokenLogprobs& token : response.logprobs) sum += token.chosen.logprob;
+    return sum / static_cast<double>(response.logprobs.size());
+  };
+  std::vector<double> means;
+  for (Generation& generation : model.start(prompt, sampling, 4)) {
+    means.push_back(mean(generation.wait()));
+  }
+  std::sort(means.rbegin(), means.rend());
+  const std::vector<Response> again = model.best(prompt, sampling, 2, 4);
+  EXPECT_EQ(mean(again[0]), means[0]);
+  EXPECT_EQ(mean(again[1]), means[1]);
+  EXPECT_EQ(again[0].tokens, best[0].tokens);
+  EXPECT_THROW((void)model.best(prompt, sampling, 3, 2), Exception);
+  EXPECT_THROW((void)model.start(prompt, sampling, 0), Exception);
+}
+
+TEST(ModelApi, GuessesAndStepsWithoutACacheChangeNothing) {
+  const fs::path folder = model_folders().front();
+  SamplingParams sampling;
+  sampling.max_tokens = 40;
+  sampling.ignore_eos = true;
+  Model plain = Model::load(options_for(folder));
+  const std::vector<TokenId> prompt = plain.tokenize("hello world hello world");
+  const Response wanted = plain.complete(prompt, sampling);
+  for (const int how : {0, 1, 2}) {
+    ModelOptions options = options_for(folder);
+    if (how == 0) options.draft_model = folder.string();
+    if (how == 1) options.ngram_drafts = true;
+    if (how == 2) options.no_kv_cache = true;
+    Model model = Model::load(options);
+    EXPECT_EQ(model.complete(prompt, sampling).tokens, wanted.tokens) << how;
+    if (how == 0) {
+      EXPECT_GT(model.stats().drafted_tokens, 0);
+      EXPECT_EQ(model.stats().accepted_tokens, model.stats().drafted_tokens);
+    }
+  }
+  ModelOptions options = options_for(folder);
+  options.draft_tokens = 0;
+  EXPECT_THROW((void)Model::load(options), Exception);
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ namespace {
 
 // Below this a probability counts as zero (float32 underflows earlier than float64).
 constexpr double kZero = 1e-12;
+// The data have nine digits.
+constexpr double kTolerance = 1e-6;
 
 struct Case {
   SamplingParams sampling;
@@ -55,7 +57,9 @@ Case parse(const Json& json) {
       c.sampling.dry_base = value.at("base").get<double>();
       c.sampling.dry_allowed_length = value.at("allowed_length").get<std::int32_t>();
       c.breakers = value.at("sequence_breaker_ids").get<std::vector<TokenId>>();
-    } else if (key != "top_logprobs") {  // a matter of reporting, not of choosing
+    } else if (key == "top_logprobs") {
+      c.sampling.top_logprobs = value.get<std::int32_t>();
+    } else {
       ADD_FAILURE() << "unknown setting " << key;
     }
   }
@@ -83,33 +87,50 @@ class SamplingGolden : public testing::Test {
   SamplerScratch scratch_;
 };
 
+// The whole row after the penalties.
+std::vector<double> adjusted(Penalties& penalties, std::span<const TokenId> context,
+                             const std::vector<float>& logits) {
+  std::vector<AdjustedLogit> changed;
+  penalties.adjust(context, logits, changed);
+  std::vector<double> row(logits.begin(), logits.end());
+  std::vector<bool> seen(row.size(), false);
+  for (const auto& [id, value] : changed) {
+    EXPECT_FALSE(seen.at(static_cast<std::size_t>(id))) << "id " << id << " twice";
+    seen.at(static_cast<std::size_t>(id)) = true;
+    row.at(static_cast<std::size_t>(id)) = value;
+  }
+  return row;
+}
+
 TEST_F(SamplingGolden, Penalties) {
   for_each_case([](const Json& json) {
     const Case c = parse(json);
-    std::vector<float> logits = c.logits;
     Penalties penalties(c.sampling, c.breakers);
-    if (penalties.active()) penalties.apply(c.context, logits);
+    const std::vector<double> row = adjusted(penalties, c.context, c.logits);
     const auto expected = json.at("adjusted_logits").get<std::vector<double>>();
-    ASSERT_EQ(logits.size(), expected.size());
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-      EXPECT_NEAR(logits[i], expected[i], 1e-4 + 1e-6 * std::abs(expected[i])) << "logit " << i;
+    ASSERT_EQ(row.size(), expected.size());
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      EXPECT_NEAR(row[i], expected[i], kTolerance * std::max(1.0, std::abs(expected[i])))
+          << "logit " << i;
     }
   });
 }
 
-TEST_F(SamplingGolden, PenaltiesOfAGrowingContext) {
+// Contexts that grow, and drafts that are taken back, leave what the last context alone gives.
+TEST_F(SamplingGolden, PenaltiesFollowTheContext) {
   for_each_case([](const Json& json) {
     const Case c = parse(json);
-    Penalties grown(c.sampling, c.breakers);
-    if (!grown.active()) return;
-    std::vector<float> logits;
+    Penalties moved(c.sampling, c.breakers);
+    std::vector<double> row;
     for (std::size_t length = 0; length <= c.context.size(); ++length) {
-      logits = c.logits;
-      grown.apply(std::span(c.context).first(length), logits);
+      std::vector<TokenId> tried(c.context.begin(),
+                                 c.context.begin() + static_cast<std::ptrdiff_t>(length));
+      tried.insert(tried.end(), {3, 1, static_cast<TokenId>(length % 4)});
+      (void)adjusted(moved, tried, c.logits);
+      row = adjusted(moved, std::span(c.context).first(length), c.logits);
     }
-    std::vector<float> at_once = c.logits;
-    Penalties(c.sampling, c.breakers).apply(c.context, at_once);
-    EXPECT_EQ(logits, at_once);
+    Penalties at_once(c.sampling, c.breakers);
+    EXPECT_EQ(row, adjusted(at_once, c.context, c.logits));
   });
 }
 
@@ -122,29 +143,31 @@ TEST_F(SamplingGolden, DryMatchLengths) {
     for (const auto& [id, length] : json.at("dry_match_lengths").items()) {
       expected[std::stoi(id)] = length.get<std::int32_t>();
     }
-    const auto lengths = dry_match_lengths(c.context, c.breakers);
-    EXPECT_EQ((std::map<TokenId, std::int32_t>(lengths.begin(), lengths.end())), expected);
+    std::vector<std::pair<TokenId, std::int32_t>> matches;
+    find_dry_matches(c.context, c.breakers, matches);
+    std::map<TokenId, std::int32_t> longest;
+    for (const auto& [id, length] : matches) longest[id] = std::max(longest[id], length);
+    EXPECT_EQ(longest, expected);
   });
 }
 
 TEST_F(SamplingGolden, Distribution) {
   for_each_case([this](const Json& json) {
     const Case c = parse(json);
-    std::map<TokenId, double> found;
+    Distribution found;
+    Sampler(c.sampling, {.dry_breakers = c.breakers})
+        .distribution(c.logits, c.context, scratch_, found);
     double total = 0;
-    for (const auto& [id, probability] :
-         Sampler(c.sampling, c.breakers, 1).distribution(c.logits, c.context, scratch_)) {
-      total += probability;
-      if (probability > kZero) found[id] = probability;
-    }
-    EXPECT_NEAR(total, 1, 1e-9);
+    for (const auto& [id, probability] : found.tokens) total += probability;
+    EXPECT_NEAR(total, 1, 1e-12);
+    std::erase_if(found.tokens, [](const auto& token) { return token.probability <= kZero; });
     const auto ids = json.at("nonzero").get<std::vector<TokenId>>();
     const auto probs = json.at("probs").get<std::vector<double>>();
-    ASSERT_EQ(found.size(), ids.size());
+    ASSERT_EQ(found.tokens.size(), ids.size());
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      ASSERT_TRUE(found.contains(ids[i])) << "id " << ids[i];
-      EXPECT_NEAR(found[ids[i]], probs[i], 1e-5);
-      EXPECT_NEAR(found[ids[i]], probs[i], 1e-4 * probs[i] + 1e-11);
+      EXPECT_EQ(found.tokens[i].id, ids[i]);  // both in rising order
+      EXPECT_NEAR(found.tokens[i].probability, probs[i], kTolerance * probs[i]);
+      EXPECT_EQ(found.probability(ids[i]), found.tokens[i].probability);
     }
   });
 }
@@ -152,16 +175,44 @@ TEST_F(SamplingGolden, Distribution) {
 TEST_F(SamplingGolden, DrawsComeFromTheDistribution) {
   for_each_case([this](const Json& json) {
     const Case c = parse(json);
-    Sampler sampler(c.sampling, c.breakers, 7);
     const auto allowed = json.at("nonzero").get<std::vector<TokenId>>();
-    for (int i = 0; i < 20; ++i) {
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      Sampler sampler(c.sampling, {.seed = seed, .dry_breakers = c.breakers});
       const TokenId id = sampler.sample(c.logits, c.context, scratch_);
       EXPECT_NE(std::find(allowed.begin(), allowed.end(), id), allowed.end()) << id;
       if (json.contains("greedy")) {
         EXPECT_EQ(id, json.at("greedy").get<TokenId>());
       }
+      Distribution distribution;
+      sampler.distribution(c.logits, c.context, scratch_, distribution);
+      EXPECT_EQ(distribution.draw(sampler.random(c.context.size(), RandomStream::kDraw)), id);
     }
   });
+}
+
+TEST_F(SamplingGolden, LogProbabilities) {
+  int reported = 0;
+  for_each_case([&](const Json& json) {
+    if (!json.contains("top_logprobs")) return;
+    const Case c = parse(json);
+    Sampler sampler(c.sampling, {.dry_breakers = c.breakers});
+    EXPECT_TRUE(sampler.reports_logprobs());
+    const TokenId chosen = sampler.sample(c.logits, c.context, scratch_);
+    TokenLogprobs logprobs;
+    sampler.logprobs(chosen, scratch_, logprobs);
+    EXPECT_EQ(logprobs.chosen.token, chosen);
+    const Json& expected = json.at("top_logprobs");
+    ASSERT_EQ(logprobs.top.size(), expected.size());
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(logprobs.top[i].token, expected[i].at("id").get<TokenId>());
+      EXPECT_NEAR(logprobs.top[i].logprob, expected[i].at("ln").get<double>(), kTolerance);
+      if (logprobs.top[i].token == chosen) {
+        EXPECT_EQ(logprobs.top[i].logprob, logprobs.chosen.logprob);
+      }
+    }
+    ++reported;
+  });
+  EXPECT_GT(reported, 0);
 }
 
 }  // namespace

@@ -17,17 +17,19 @@ using nn::CacheGroup;
 constexpr std::int32_t kBlock = 8;
 const std::vector<CacheGroup> kFull = {{.window = 0, .bytes_per_block = 1}};
 
-Sequence sequence_of(std::int64_t prompt) {
+// Its tokens are `token`, or others than those of any other sequence.
+Sequence sequence_of(std::int64_t prompt, TokenId token = -1) {
+  static TokenId next = 1000;
   Sequence s;
-  s.tokens.resize(static_cast<std::size_t>(prompt), 1);
+  s.tokens.resize(static_cast<std::size_t>(prompt), token < 0 ? next++ : token);
   s.prompt_length = prompt;
   return s;
 }
 
 // What the engine does with a plan: computes the rows, appends sampled tokens.
-void run(const StepPlan& plan) {
+void run(Scheduler& scheduler, const StepPlan& plan) {
   for (const PlannedRows& rows : plan.rows) {
-    Scheduler::advance(rows);
+    scheduler.advance(rows);
     if (rows.samples) rows.sequence->tokens.push_back(2);
   }
 }
@@ -53,10 +55,10 @@ TEST(Scheduler, PromptsRunInChunksBesideDecodeRows) {
   EXPECT_EQ(plan.rows[0].logits_from, 4);
   EXPECT_FALSE(plan.rows[1].samples);
   EXPECT_EQ(plan.rows[1].logits_from, 15);  // none
-  run(plan);
+  run(scheduler, plan);
   EXPECT_EQ(counts(scheduler.plan()),
             (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&b, 16}, {&c, 3}}));
-  run(scheduler.plan());
+  run(scheduler, scheduler.plan());
   EXPECT_EQ(counts(scheduler.plan()),
             (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&c, 1}, {&b, 9}}));
   for (Sequence* s : {&a, &b, &c}) scheduler.remove(*s);
@@ -79,7 +81,7 @@ TEST(Scheduler, OneSequenceAtOnceIsALimitThatWorks) {
 }
 
 TEST(Scheduler, TheYoungestGivesWayAndIsComputedAgain) {
-  BlockManager blocks(kFull, kBlock, 4);  // four blocks
+  BlockManager blocks(kFull, kBlock, 4, {.keep_sequences = 0});  // four blocks
   Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
   Sequence a = sequence_of(7);
   Sequence b = sequence_of(7);
@@ -87,7 +89,7 @@ TEST(Scheduler, TheYoungestGivesWayAndIsComputedAgain) {
   scheduler.add(b);
   // Both grow by a token each step: at 17 tokens they would need three blocks each.
   while (scheduler.preemptions() == 0) {
-    run(scheduler.plan());
+    run(scheduler, scheduler.plan());
     ASSERT_LT(a.length(), 100);
   }
   EXPECT_EQ(scheduler.running(), (std::vector<Sequence*>{&a}));
@@ -106,9 +108,9 @@ TEST(Scheduler, ASequenceAloneWithoutRoomIsReported) {
   Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
   Sequence a = sequence_of(14);
   scheduler.add(a);
-  run(scheduler.plan());  // 14 computed, 15 tokens
-  run(scheduler.plan());
-  run(scheduler.plan());  // 16 computed: both blocks are full
+  run(scheduler, scheduler.plan());  // 14 computed, 15 tokens
+  run(scheduler, scheduler.plan());
+  run(scheduler, scheduler.plan());  // 16 computed: both blocks are full
   const StepPlan& plan = scheduler.plan();
   EXPECT_TRUE(plan.rows.empty());
   EXPECT_EQ(plan.out_of_cache, (std::vector<Sequence*>{&a}));
@@ -132,15 +134,204 @@ TEST(Scheduler, PromptLogitsAreAskedForOnceAndInBoundedSteps) {
       if (a.computed + r < a.prompt_length) positions.push_back(a.computed + r);
     }
     a.prompt_logits_from = std::min<std::int64_t>(a.computed + rows.count, a.prompt_length);
-    run(plan);
+    run(scheduler, plan);
   }
   ASSERT_EQ(positions.size(), 25U);
   for (std::size_t i = 0; i < 25; ++i) EXPECT_EQ(positions[i], static_cast<std::int64_t>(i));
   scheduler.remove(a);
 }
 
+std::int32_t rows_until_sampled(Scheduler& scheduler, const Sequence& sequence) {
+  std::int32_t rows = 0;
+  for (;;) {
+    const StepPlan& plan = scheduler.plan();
+    bool sampled = false;
+    for (const PlannedRows& planned : plan.rows) {
+      if (planned.sequence != &sequence) continue;
+      rows += planned.count;
+      sampled = planned.samples;
+    }
+    run(scheduler, plan);
+    if (sampled) return rows;
+  }
+}
+
+TEST(Scheduler, WhatWasComputedOnceIsNotComputedAgain) {
+  BlockManager blocks(kFull, kBlock, 1000);
+  Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
+  Sequence first = sequence_of(41, 7);
+  scheduler.add(first);
+  EXPECT_EQ(rows_until_sampled(scheduler, first), 41);
+  EXPECT_EQ(first.cached, 0);
+  Sequence beside = sequence_of(41, 7);  // while the first one runs
+  scheduler.add(beside);
+  EXPECT_EQ(rows_until_sampled(scheduler, beside), 1);
+  EXPECT_EQ(beside.cached, 40);
+  EXPECT_EQ(blocks.held_bytes(beside.blocks), 6);
+  EXPECT_EQ(blocks.blocks_in_use(), 7);  // five in common
+  scheduler.remove(first);
+  scheduler.remove(beside);
+  EXPECT_EQ(blocks.blocks_in_use(), 0);
+  EXPECT_EQ(blocks.free_bytes(), 1000);
+  Sequence after = sequence_of(40, 7);  // the last token is computed in any case
+  scheduler.add(after);
+  EXPECT_EQ(rows_until_sampled(scheduler, after), 8);
+  Sequence stranger = sequence_of(40, 7);
+  stranger.salt = 1;
+  scheduler.add(stranger);
+  EXPECT_EQ(rows_until_sampled(scheduler, stranger), 40);
+  for (Sequence* s : {&after, &stranger}) scheduler.remove(*s);
+}
+
+TEST(Scheduler, KeepsTheBlocksOfAsManySequencesAsAsked) {
+  for (const int keep : {0, 1, 2}) {
+    BlockManager blocks(kFull, kBlock, 1000, {.keep_sequences = keep});
+    Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
+    for (const TokenId token : {1, 2, 3}) {
+      Sequence s = sequence_of(17, token);
+      scheduler.add(s);
+      EXPECT_EQ(rows_until_sampled(scheduler, s), 17);
+      scheduler.remove(s);
+    }
+    EXPECT_EQ(blocks.blocks_kept(), 2 * keep);
+    const std::vector<TokenId> again =
+        keep == 2 ? std::vector<TokenId>{2, 3, 1} : std::vector<TokenId>{3, 1, 2};
+    for (int i = 0; i < 3; ++i) {
+      Sequence s = sequence_of(17, again[static_cast<std::size_t>(i)]);
+      scheduler.add(s);
+      EXPECT_EQ(rows_until_sampled(scheduler, s), i < keep ? 1 : 17);
+      scheduler.remove(s);
+    }
+  }
+}
+
+TEST(Scheduler, KeptBlocksMakeRoom) {
+  BlockManager blocks(kFull, kBlock, 6);
+  Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 64});
+  for (int i = 0; i < 20; ++i) {
+    Sequence s = sequence_of(39);
+    scheduler.add(s);
+    EXPECT_EQ(rows_until_sampled(scheduler, s), 39);
+    EXPECT_LE(blocks.blocks_in_use() + blocks.blocks_kept(), 6);
+    scheduler.remove(s);
+  }
+}
+
+TEST(Scheduler, AnswersToOnePromptWaitForTheFirst) {
+  BlockManager blocks(kFull, kBlock, 1000, {.keep_sequences = 0});
+  Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 16});
+  Sequence first = sequence_of(50, 7);
+  Sequence second = sequence_of(50, 7);
+  second.leader = &first;
+  first.leads = true;
+  Sequence other = sequence_of(3);
+  scheduler.add(first);
+  scheduler.add(second);
+  scheduler.add(other);
+  EXPECT_EQ(rows_until_sampled(scheduler, first), 50);
+  EXPECT_GT(other.length(), 5) << "it need not wait";
+  EXPECT_GE(rows_until_sampled(scheduler, second), 1);
+  EXPECT_EQ(second.cached, 48);
+  scheduler.remove(first);
+  Sequence third = sequence_of(50, 7);
+  third.leader = &second;
+  scheduler.add(third);
+  scheduler.remove(second);  // before the third one came to run
+  EXPECT_EQ(rows_until_sampled(scheduler, third), 50);
+  for (Sequence* s : {&third, &other}) scheduler.remove(*s);
+}
+
+TEST(Scheduler, HigherPrioritiesComeFirst) {
+  BlockManager blocks(kFull, kBlock, 1000);
+  Scheduler scheduler(blocks, {.max_sequences = 2, .max_rows = 64, .prefill_chunk = 64});
+  std::vector<Sequence> s;
+  for (int i = 0; i < 4; ++i) s.push_back(sequence_of(5));
+  s[2].priority = 1;
+  s[3].priority = 2;
+  scheduler.add(s[0]);
+  scheduler.add(s[1]);
+  run(scheduler, scheduler.plan());
+  scheduler.add(s[2]);
+  run(scheduler, scheduler.plan());
+  EXPECT_EQ(scheduler.running(), (std::vector<Sequence*>{&s[2], &s[0]}));
+  scheduler.add(s[3]);
+  run(scheduler, scheduler.plan());
+  EXPECT_EQ(scheduler.running(), (std::vector<Sequence*>{&s[3], &s[2]}));
+  EXPECT_EQ(scheduler.waiting(), (std::deque<Sequence*>{&s[0], &s[1]}));
+  scheduler.remove(s[2]);
+  run(scheduler, scheduler.plan());
+  EXPECT_EQ(scheduler.running(), (std::vector<Sequence*>{&s[3], &s[0]}));
+  for (Sequence& one : s) scheduler.remove(one);
+  EXPECT_EQ(blocks.blocks_in_use(), 0);
+}
+
+TEST(Scheduler, DraftsTakeWhatNobodyNeeds) {
+  BlockManager blocks(kFull, kBlock, 3);
+  Scheduler scheduler(blocks, {.max_sequences = 2, .max_rows = 6, .prefill_chunk = 6});
+  Sequence a = sequence_of(3);
+  Sequence b = sequence_of(3);
+  scheduler.add(a);
+  scheduler.add(b);
+  run(scheduler, scheduler.plan());
+  a.drafts = {11, 12, 13, 14, 15, 16, 17, 18};
+  const StepPlan plan = scheduler.plan();
+  ASSERT_EQ(plan.rows.size(), 2U);
+  EXPECT_EQ(plan.rows[0].drafts, 4);  // a row is b's
+  EXPECT_EQ(plan.rows[0].count, 5);
+  EXPECT_EQ(plan.rows[0].logits_from, 0);
+  EXPECT_TRUE(plan.rows[0].samples);
+  run(scheduler, plan);
+  EXPECT_EQ(a.computed, 4) << "drafts count when they turn out right";
+  a.tokens.insert(a.tokens.end(), {2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2});
+  a.computed = a.length() - 1;  // 15 of the 16 tokens that its blocks can hold
+  const StepPlan next = scheduler.plan();
+  EXPECT_EQ(next.rows[0].drafts, 0);
+  EXPECT_EQ(scheduler.preemptions(), 0) << "for a draft";
+  for (Sequence* s : {&a, &b}) scheduler.remove(*s);
+}
+
+TEST(Scheduler, WithoutACacheEachTokenTakesTheWholeSequence) {
+  BlockManager blocks(kFull, kBlock, 1000);
+  Scheduler scheduler(
+      blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 16, .keep_cache = false});
+  Sequence a = sequence_of(20, 7);
+  Sequence b = sequence_of(20, 7);
+  b.leader = &a;
+  scheduler.add(a);
+  scheduler.add(b);
+  for (std::int32_t length = 20; length < 30; ++length) {
+    EXPECT_EQ(rows_until_sampled(scheduler, a), length);
+    EXPECT_EQ(a.computed, 0);
+  }
+  EXPECT_GT(b.length(), 25);
+  for (Sequence* s : {&a, &b}) scheduler.remove(*s);
+}
+
+TEST(Scheduler, PromptsGetAsManyRowsAsAllowed) {
+  BlockManager blocks(kFull, kBlock, 1000);
+  Scheduler scheduler(blocks, {.max_sequences = 4, .max_rows = 64, .prefill_chunk = 32});
+  Sequence a = sequence_of(3);
+  Sequence b = sequence_of(60);
+  Sequence c = sequence_of(60);
+  scheduler.add(a);
+  run(scheduler, scheduler.plan());
+  scheduler.add(b);
+  scheduler.add(c);
+  EXPECT_EQ(counts(scheduler.plan(10)),
+            (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&b, 10}}));
+  EXPECT_EQ(counts(scheduler.plan(0)),
+            (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&b, 1}}));
+  EXPECT_EQ(counts(scheduler.plan(40)),
+            (std::vector<std::pair<const Sequence*, int>>{{&a, 1}, {&b, 32}, {&c, 8}}));
+  for (Sequence* s : {&a, &b, &c}) scheduler.remove(*s);
+}
+
 // Random arrivals, lengths, cancellations and cache sizes. Checks what scheduler.h promises.
-class SchedulerProperties : public testing::TestWithParam<unsigned> {};
+class SchedulerProperties : public testing::TestWithParam<unsigned> {
+ protected:
+  static void TearDownTestSuite() { EXPECT_GT(blocks_shared, 1000); }
+  static inline std::int64_t blocks_shared = 0;
+};
 
 TEST_P(SchedulerProperties, Hold) {
   std::mt19937 random(GetParam());
@@ -153,7 +344,7 @@ TEST_P(SchedulerProperties, Hold) {
   constexpr int kLongest = 120;
   const std::int64_t cache =
       BlockManager(groups, kBlock, 1 << 20).peak_bytes(kLongest) * pick(100, 300) / 100;
-  BlockManager blocks(groups, kBlock, cache);
+  BlockManager blocks(groups, kBlock, cache, {.keep_sequences = pick(0, 9)});
   const SchedulerLimits limits{.max_sequences = pick(1, 8),
                                .max_rows = pick(1, 60),
                                .prefill_chunk = pick(1, 60),
@@ -176,12 +367,20 @@ TEST_P(SchedulerProperties, Hold) {
     jobs.erase(s);
   };
   int steps = 0;
+  int shared = 0;
   while (finished < kJobs) {
     ASSERT_LT(++steps, 100'000) << "somebody starves";
     while (arrived < kJobs && (jobs.empty() || pick(0, 9) == 0)) {
       auto job = std::make_unique<Job>();
       const int prompt = pick(1, kLongest - 1);
       job->sequence = sequence_of(prompt);
+      // Few beginnings, so that some are shared.
+      const int kind = pick(0, 3);
+      const int common = pick(0, prompt);
+      for (int i = 0; i < prompt; ++i) {
+        job->sequence.tokens[static_cast<std::size_t>(i)] = i < common ? kind : arrived + 10;
+      }
+      job->sequence.salt = static_cast<std::uint64_t>(pick(0, 1));
       job->sequence.wants_prompt_logits = pick(0, 3) == 0;
       job->target = pick(prompt + 1, kLongest);
       job->id = arrived++;
@@ -216,12 +415,26 @@ TEST_P(SchedulerProperties, Hold) {
 
     std::int32_t rows_total = 0;
     std::int32_t prompt_logits = 0;
-    std::map<std::pair<std::size_t, nn::BlockId>, Sequence*> owners;
+    // Who shares a block has the same tokens up to its end and has computed them.
+    struct Holding {
+      Sequence* sequence;
+      std::size_t index;
+    };
+    std::map<std::pair<std::size_t, nn::BlockId>, Holding> owners;
     for (const auto& [s, job] : jobs) {
       for (std::size_t g = 0; g < s->blocks.groups.size(); ++g) {
-        for (const nn::BlockId id : s->blocks.groups[g]) {
+        for (std::size_t b = 0; b < s->blocks.groups[g].size(); ++b) {
+          const nn::BlockId id = s->blocks.groups[g][b];
           if (id == nn::kNoBlock) continue;
-          EXPECT_TRUE(owners.emplace(std::pair{g, id}, s).second) << "a block with two owners";
+          const auto [owner, first] = owners.emplace(std::pair{g, id}, Holding{s, b});
+          if (first) continue;
+          ++shared;
+          const Sequence* other = owner->second.sequence;
+          const auto end = static_cast<std::int64_t>((b + 1) * kBlock);
+          ASSERT_EQ(owner->second.index, b);
+          ASSERT_LE(end, std::min(s->computed, other->computed)) << "shared and written to";
+          ASSERT_TRUE(
+              std::equal(s->tokens.begin(), s->tokens.begin() + end, other->tokens.begin()));
         }
       }
     }
@@ -263,7 +476,7 @@ TEST_P(SchedulerProperties, Hold) {
     EXPECT_LE(rows_total, limits.max_rows);
     EXPECT_LE(prompt_logits, limits.max_prompt_logits);
 
-    run(plan);
+    run(scheduler, plan);
     for (const PlannedRows& rows : plan.rows) {
       Sequence* s = rows.sequence;
       if (rows.samples && s->length() >= jobs.at(s)->target) {
@@ -277,6 +490,7 @@ TEST_P(SchedulerProperties, Hold) {
   }
   EXPECT_TRUE(scheduler.idle());
   EXPECT_EQ(blocks.blocks_in_use(), 0);
+  blocks_shared += shared;
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SchedulerProperties, testing::Range(0U, 150U));
@@ -291,7 +505,7 @@ TEST(Scheduler, PreemptionHappensUnderPressure) {
   int done = 0;
   while (done < 6) {
     const StepPlan plan = scheduler.plan();
-    run(plan);
+    run(scheduler, plan);
     for (const PlannedRows& rows : plan.rows) {
       if (rows.sequence->length() >= 100) {
         scheduler.remove(*rows.sequence);

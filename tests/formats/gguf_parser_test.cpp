@@ -95,6 +95,25 @@ TEST(GgufParser, RejectsEveryTruncation) {
   }
 }
 
+// Elements are kept in 64 bits, strings as views, arrays and pairs as values.
+TEST(GgufParser, RefusesMetadataThatTakesMoreThanTwiceTheFile) {
+  constexpr std::uint64_t kCount = std::uint64_t{5} << 20;
+  const std::string zeros(kCount, '\0');
+  for (const GgufType type : {GgufType::kU8, GgufType::kI8, GgufType::kBool}) {
+    EXPECT_THAT(parse_error(GgufBytes().array("a", type, kCount, zeros).build()).what(),
+                HasSubstr("the header needs more than"))
+        << name(type);
+    EXPECT_EQ(
+        parse_gguf(as_bytes(GgufBytes().array("a", type, 1000, zeros.substr(0, 1000)).build()))
+            .metadata.entries()
+            .size(),
+        1U);
+  }
+  GgufBytes pairs;
+  for (int i = 0; i < 100'000; ++i) pairs.kv(std::to_string(i), GgufType::kU8, std::uint8_t{0});
+  EXPECT_THAT(parse_error(pairs.build()).what(), HasSubstr("the header needs more than"));
+}
+
 TEST(GgufParser, TellsForeignFiles) {
   EXPECT_THAT(parse_error("GGUX" + std::string(60, '\0')).what(), HasSubstr("'GGUX'"));
   for (const char* magic : {"lmgg", "fmgg", "tjgg", "algg", "ggml", "ggmf", "ggjt"}) {

@@ -92,6 +92,15 @@ TEST(SafetensorsHeader, RejectsEveryTruncation) {
   EXPECT_NO_THROW((void)parse_safetensors(as_bytes(bytes)));
 }
 
+TEST(SafetensorsHeader, RefusesMoreTensorsThanFitInTwiceTheFile) {
+  std::string header;
+  for (int i = 0; i < 100'000; ++i) {
+    header += (i == 0 ? "{\"" : ",\"") + std::to_string(i) +
+              R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
+  }
+  EXPECT_THAT(header_error(header + "}"), HasSubstr("the header needs more than"));
+}
+
 TEST(SafetensorsHeader, ChecksTheLengthOfTheHeader) {
   for (const std::uint64_t length : {std::uint64_t{100'000'001}, ~std::uint64_t{0}}) {
     const std::string bytes = test::GgufBytes::bytes_of(length) + "{}";

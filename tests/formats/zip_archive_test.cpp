@@ -83,7 +83,8 @@ TEST(ZipArchive, StaysInsideOfTheBytes) {
         std::string bytes = sound;
         bytes[at] = static_cast<char>(bytes[at] ^ change);
         try {
-          for (const ZipEntry& entry : ZipArchive(as_bytes(bytes)).entries()) {
+          const ZipArchive archive(as_bytes(bytes));
+          for (const ZipEntry& entry : archive.entries()) {
             const auto* begin = reinterpret_cast<const std::byte*>(bytes.data());
             ASSERT_GE(entry.data.data(), begin);
             ASSERT_LE(entry.data.data() + entry.data.size(), begin + bytes.size());

@@ -65,6 +65,42 @@ TEST(Selection, LeavesOtherWeightsAlone) {
               HasSubstr("several models and no index: a.safetensors, b.safetensors"));
 }
 
+// As formats::open_weights() chooses in a folder.
+TEST(Selection, TakesPicklesOfOtherNames) {
+  for (const char* name : {"model.pt", "weights.bin", "pytorch_model.pth", "consolidated.00.pth",
+                           "consolidated.pth", "consolidated-00001-of-00001.safetensors"}) {
+    EXPECT_THAT(select({"config.json", name, "training_args.bin", "optimizer.pt", "scheduler.pt",
+                        "rng_state_0.pth", "adapter_model.bin", ".hidden.bin", "sub/model.bin"})
+                    .files,
+                ElementsAre("config.json", name));
+  }
+  EXPECT_THAT(select({"config.json", "consolidated.00.pth", "pytorch_model-00001-of-00001.bin",
+                      "another.bin"})
+                  .files,
+              ElementsAre("config.json", "pytorch_model-00001-of-00001.bin"));
+  EXPECT_THAT(select({"config.json", "pytorch_model.pth", "another.bin"}).files,
+              ElementsAre("config.json", "pytorch_model.pth"));
+  EXPECT_THAT(select({"config.json", "consolidated.safetensors", "model.pt"}).files,
+              ElementsAre("config.json", "model.pt"));
+  EXPECT_THAT(select({"config.json", "consolidated.safetensors", "consolidated.00.pth"}).files,
+              ElementsAre("config.json", "consolidated.safetensors"));
+  EXPECT_THAT(select({"config.json", "model.bin.index.json", "a.bin", "b.bin", "c.bin"},
+                     Wanted::Kind::kModel, "", {"a.bin", "b.bin"})
+                  .files,
+              ElementsAre("config.json", "model.bin.index.json", "a.bin", "b.bin"));
+  for (const Names& several :
+       {Names{"a.pt", "b.bin"}, {"consolidated.00.pth", "consolidated.01.pth"}}) {
+    EXPECT_THAT(error_of([&] {
+                  return select({"config.json", several[0], several[1]});
+                }).what(),
+                HasSubstr("several models and no index: " + several[0] + ", " + several[1]));
+  }
+  EXPECT_THAT(error_of([] {
+                return select({"config.json", "training_args.bin", "optimizer.pt"});
+              }).what(),
+              HasSubstr("no weights"));
+}
+
 TEST(Selection, FollowsTheIndex) {
   const Names listing{"config.json", "model.safetensors", "model.safetensors.index.json",
                       "x.safetensors"};

@@ -22,13 +22,9 @@ class ModelRunner {
   explicit ModelRunner(const models::ModelPath& path, int threads = 1,
                        models::ComputeDType dtype = models::ComputeDType::kAuto,
                        std::optional<ops::CacheDType> cache_dtype = std::nullopt)
-      : pool_(threads) {
-    models::LoadOptions options;
-    options.dtype = dtype;
-    options.kv_cache_dtype = cache_dtype;
-    options.kv_cache_bytes = std::int64_t{1} << 30;
-    loaded_ = models::load(path, options, pool_);
-  }
+      : ModelRunner(path, options_for(dtype, cache_dtype), threads) {}
+  ModelRunner(const models::ModelPath& path, const models::LoadOptions& options, int threads = 1)
+      : pool_(threads), loaded_(models::load(path, options, pool_)) {}
 
   models::LoadedModel& loaded() { return loaded_; }
   nn::SequenceModel& model() { return *loaded_.model; }
@@ -76,6 +72,15 @@ class ModelRunner {
   }
 
  private:
+  static models::LoadOptions options_for(models::ComputeDType dtype,
+                                         std::optional<ops::CacheDType> cache_dtype) {
+    models::LoadOptions options;
+    options.dtype = dtype;
+    options.kv_cache_dtype = cache_dtype;
+    options.kv_cache_bytes = std::int64_t{1} << 30;
+    options.max_memory = std::int64_t{1} << 40;  // next to nothing of this cache is filled
+    return options;
+  }
   std::vector<Logits> step(const std::vector<std::vector<TokenId>>& rows) {
     nn::Batch batch;
     std::vector<std::size_t> owner;

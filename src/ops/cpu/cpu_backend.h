@@ -37,6 +37,9 @@ class CpuBackend final : public Backend {
                     const Weight& up, const float* up_bias, Activation activation,
                     Activations out) override;
   void activate(Activation activation, ConstRows in, Activations out) override;
+  [[nodiscard]] std::uint64_t workspace_bytes() const override {
+    return gathered_.bytes() + inner_.bytes() + products_.bytes();
+  }
   void write_cache(const CacheWriteParams& params, const LayerCache& cache,
                    std::span<const AttentionSequence> sequences, Rows q, Rows k,
                    ConstRows v) override;

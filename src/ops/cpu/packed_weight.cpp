@@ -179,6 +179,10 @@ std::int64_t unit_size(DType dtype, std::int64_t in) {
   return row_bytes(dtype, padded) * kUnitRows;
 }
 
+std::int64_t units_of(std::int64_t out) {
+  return (out + kUnitRows - 1) / kUnitRows;
+}
+
 }  // namespace
 
 UnitLayout unit_layout(DType dtype) {
@@ -199,7 +203,7 @@ PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_in
       layout_(unit_layout(storage)),
       form_(form_of(storage, source.shape[0] * source.shape[1], bf16_inputs)),
       unit_bytes_(unit_size(storage, source.shape[1])),
-      buffer_(static_cast<std::size_t>(units() * unit_bytes_)) {
+      buffer_(ops::packed_bytes(storage, source.shape[0], source.shape[1])) {
   // In slices, so that source and copy are never both in memory as a whole.
   const std::int64_t source_row = row_bytes(source.dtype, in());
   const std::int64_t slice = std::max<std::int64_t>(
@@ -316,3 +320,15 @@ void PackedWeight::dequantize_row(std::int64_t row, float* out) const {
 }
 
 }  // namespace mistral::ops::cpu
+
+namespace mistral::ops {
+
+std::uint64_t packed_bytes(DType storage, std::int64_t out, std::int64_t in) {
+  return static_cast<std::uint64_t>(cpu::units_of(out) * cpu::unit_size(storage, in));
+}
+
+ActivationForm packed_input_form(DType storage, std::int64_t out, std::int64_t in) {
+  return cpu::form_of(storage, out * in, true);
+}
+
+}  // namespace mistral::ops
