@@ -126,7 +126,15 @@ TEST(Regex, KnowsTheCharactersOfUnicode16) {
   EXPECT_EQ(found(R"(\p{Other_Symbol}|\p{symbol}b)", "a\U0001FAE8b"), Parts{"\U0001FAE8"});
   EXPECT_EQ(found(R"([\p{Lu}\p{M}]+|\p{Nd})", "a\U00010D50\u0897\U0001CCF3\U0001CCF4"),
             (Parts{"\U00010D50\u0897", "\U0001CCF3", "\U0001CCF4"}));
-  EXPECT_EQ(found(R"(\\p{S})", "\\\\p{S}"), Parts{});  // an escaped backslash is no property
+  EXPECT_EQ(found(R"(\\p{S})", "<\\p{S}"), Parts{"\\p{S}"});  // an escaped backslash: no property
+  EXPECT_EQ(found(R"(\w+)", "a\u0897\U000105C0 \U0001FAE8"), Parts{"a\u0897\U000105C0"});
+  EXPECT_EQ(found(R"([^\W\d]+|\d)", "a\U000105C0\U0001CCF3"), (Parts{"a\U000105C0", "\U0001CCF3"}));
+  EXPECT_EQ(found(R"([\w-]+|[[:upper:]\D]+)", "\u0897-a!"), (Parts{"\u0897-a", "!"}));
+  EXPECT_EQ(found(R"(\p{Han}+|\P{Han})", "\u4E2D\U00031350a"), (Parts{"\u4E2D\U00031350", "a"}));
+  EXPECT_EQ(found(R"(\w+|[\W])", "a\u00B2-\u00BD"), (Parts{"a\u00B2", "-", "\u00BD"}));
+  EXPECT_EQ(found(R"(a\b.)", "a\u0897a\U0001FAE8"), Parts{"a\U0001FAE8"});
+  EXPECT_EQ(found(R"(a\B.)", "a\U0001FAE8a\u0897"), Parts{"a\u0897"});
+  EXPECT_EQ(found(R"([\b]|^\b|\b$)", "\bab"), (Parts{"\b", ""}));
   EXPECT_THROW(Regex(R"(\p{Nothing})"), Error);
   EXPECT_THROW(Regex(R"(\p{S)"), Error);
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "text/reasoning/reasoning_splitter.h"
 #include "text/tokenizer/byte_level.h"
 #include "text/tokenizer/gguf_pre_tokenizer.h"
@@ -392,6 +393,21 @@ TEST(TokenizerJson, SwallowedTokensAreNotCounted) {
                            "normalized":false}]})");
   EXPECT_THAT(tokenizer->encode("a\n\r\nb"), ElementsAre(0, 2, 1));
   EXPECT_THAT(tokenizer->encode("a\n\n"), ElementsAre(0, 2));
+  // One that does not look to its left does not notice that it was swallowed.
+  const auto blind = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0,"b":1},"unk_token":"a"},
+          "added_tokens":[{"id":2,"content":"\n","rstrip":true,"normalized":false}]})");
+  EXPECT_THAT(blind->encode("a\n\nb"), ElementsAre(0, 2, 2, 1));
+}
+
+// Of two added tokens that normalisation makes equal, the special one counts.
+TEST(TokenizerJson, SpecialTokensWinAmongEqualTexts) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"},
+          "normalizer":{"type":"Lowercase"},
+          "added_tokens":[{"id":1,"content":"<X>","normalized":true},
+                          {"id":2,"content":"<x>","normalized":true,"special":true}]})");
+  EXPECT_THAT(tokenizer->encode("<X><x>"), ElementsAre(2, 2));
 }
 
 // Without a token for them, unknown characters are in no offset, also when the text is cut before

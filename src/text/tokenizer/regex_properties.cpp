@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <iterator>
 #include <optional>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -20,8 +19,10 @@ struct Category {
   std::uint32_t mask;
 };
 
+constexpr std::uint32_t kWord = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK;
+
 // Those that newer versions added to. Cn, which they took from, is not among them.
-constexpr std::array<Category, 19> kCategories{{
+constexpr std::array<Category, 22> kCategories{{
     {"l", "letter", U_GC_L_MASK},
     {"lu", "uppercaseletter", U_GC_LU_MASK},
     {"ll", "lowercaseletter", U_GC_LL_MASK},
@@ -41,6 +42,9 @@ constexpr std::array<Category, 19> kCategories{{
     {"so", "othersymbol", U_GC_SO_MASK},
     {"cf", "format", U_GC_CF_MASK},
     {"lc", "casedletter", U_GC_LU_MASK | U_GC_LL_MASK | U_GC_LT_MASK},
+    {"word", "word", kWord},
+    {"digit", "digit", U_GC_ND_MASK},
+    {"upper", "uppercase", U_GC_LU_MASK},
 }};
 
 std::string normalized(std::string_view name) {
@@ -84,20 +88,62 @@ std::optional<std::size_t> append_property(std::string_view rest, std::string& o
       std::find_if(kCategories.begin(), kCategories.end(), [&](const Category& candidate) {
         return candidate.name == wanted || candidate.long_name == wanted;
       });
-  if (category == kCategories.end()) return std::nullopt;
+  if (category == kCategories.end()) {
+    if (wanted != "han") return std::nullopt;
+    out += negated ? "[^" : "[";
+    out += "\\p{Han}\\x{2B739}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}]";
+    return end + 1;
+  }
   append_class(negated, fmt::format("\\p{{{}}}", category->name), category->mask, out);
   return end + 1;
 }
 
-std::optional<std::size_t> append_punctuation(std::string_view rest, std::string& out) {
-  constexpr std::array<std::pair<std::string_view, bool>, 2> kNames{
-      {{"[:punct:]", false}, {"[:^punct:]", true}}};
-  for (const auto& [name, negated] : kNames) {
-    if (!rest.starts_with(name)) continue;
-    append_class(negated, "\\p{P}\\p{S}", U_GC_P_MASK | U_GC_S_MASK, out);
-    return name.size();
+// The [:…:] that `rest` begins with, as above.
+std::optional<std::size_t> append_bracket(std::string_view rest, std::string& out) {
+  struct Bracket {
+    std::string_view name;
+    std::string_view base;
+    std::uint32_t mask;
+  };
+  constexpr std::array<Bracket, 4> kBrackets{{{"punct", "\\p{P}\\p{S}", U_GC_P_MASK | U_GC_S_MASK},
+                                              {"word", "\\w", kWord},
+                                              {"digit", "\\d", U_GC_ND_MASK},
+                                              {"upper", "[:upper:]", U_GC_LU_MASK}}};
+  const bool negated = rest.starts_with("[:^");
+  if (!negated && !rest.starts_with("[:")) return std::nullopt;
+  const std::size_t begin = negated ? 3 : 2;
+  for (const Bracket& bracket : kBrackets) {
+    const std::size_t end = begin + bracket.name.size();
+    if (rest.substr(begin, bracket.name.size()) != bracket.name) continue;
+    if (rest.substr(end, 2) != ":]") continue;
+    append_class(negated, bracket.base, bracket.mask, out);
+    return end + 2;
   }
   return std::nullopt;
+}
+
+// Outside of classes, Oniguruma counts the numbers of Latin-1 among word characters; inside not.
+constexpr std::string_view kFreeWord = "\\w\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
+
+// The \w, \d, \b or the opposite that `rest` begins with, as above. In a class, \b is no border.
+std::optional<std::size_t> append_shorthand(std::string_view rest, bool in_class,
+                                            std::string& out) {
+  constexpr std::size_t kLength = 2;
+  if (rest.size() < kLength) return std::nullopt;
+  const char name = rest[1];
+  if (name == 'w' || name == 'W') {
+    append_class(name == 'W', in_class ? "\\w" : kFreeWord, kWord, out);
+  } else if (name == 'd' || name == 'D') {
+    append_class(name == 'D', "\\d", U_GC_ND_MASK, out);
+  } else if ((name == 'b' || name == 'B') && !in_class) {
+    std::string word;
+    append_class(false, kFreeWord, kWord, word);
+    out += name == 'b' ? fmt::format("(?:(?<={0})(?!{0})|(?<!{0})(?={0}))", word)
+                       : fmt::format("(?:(?<={0})(?={0})|(?<!{0})(?!{0}))", word);
+  } else {
+    return std::nullopt;
+  }
+  return kLength;
 }
 
 }  // namespace
@@ -110,12 +156,13 @@ std::string with_newer_characters(std::string_view pattern) {
     std::optional<std::size_t> done;
     if (pattern[0] == '\\') {
       done = append_property(pattern, out);
+      if (!done) done = append_shorthand(pattern, depth > 0, out);
       if (!done) {
         done = std::min<std::size_t>(2, pattern.size());
         out += pattern.substr(0, *done);
       }
     } else if (pattern[0] == '[') {
-      if (depth > 0) done = append_punctuation(pattern, out);
+      if (depth > 0) done = append_bracket(pattern, out);
       if (!done) ++depth;
     } else if (pattern[0] == ']' && depth > 0) {
       --depth;

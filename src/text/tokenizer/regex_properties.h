@@ -8,8 +8,8 @@
 
 namespace mistral::text {
 
-// `pattern`, with each \p{…} of a general category and each [:punct:] widened by what Unicode 15
-// and 16 added.
+// `pattern`, with each \p{…} of a general category, \w, \d, \b and their opposites, and [:punct:],
+// [:word:], [:digit:] and [:upper:] widened by what Unicode 15 and 16 added.
 [[nodiscard]] std::string with_newer_characters(std::string_view pattern);
 
 }  // namespace mistral::text
