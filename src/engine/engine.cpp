@@ -346,7 +346,10 @@ std::int32_t Engine::Impl::prompt_rows() const {
   }
   if (decoding == 0) return std::numeric_limits<std::int32_t>::max();
   constexpr std::int32_t kLeast = 16;  // fewer would waste the reading of the weights
-  const double most = std::max(options.step_seconds, 2 * cost.seconds(decoding));
+  // Where many answers alone take long, prompts still get most of a step: each that gets through
+  // makes the batch larger, and nobody waits for a first token as long as all others write.
+  constexpr double kShare = 4;
+  const double most = std::max(options.step_seconds, kShare * cost.seconds(decoding));
   return std::max(kLeast, cost.rows_within(most) - decoding);
 }
 
