@@ -16,6 +16,7 @@
 #include "cli/shutdown_signals.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/log_format.h"
 
 namespace mistral::cli {
 
@@ -74,6 +75,7 @@ class ServeCommand final : public Command {
   }
 
   int execute() override {
+    if (serve_.json_log()) log::use_json();
     if (serve_.interactive()) return chat();
     raise_file_limit();
     server::ApiServer api(serve_.api_options());

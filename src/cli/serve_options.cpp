@@ -70,7 +70,7 @@ void ServeOptions::add_operation(CLI::App& app) {
   add("-l,--log", log_file_, "append all requests and answers to this file", "FILE");
   app.add_flag("--no-access-log", no_access_log_, "no line on standard error for each request")
       ->group(kOperationGroup);
-  add("--log-format", log_format_, "form of these lines (default: text)", "text|json")
+  add("--log-format", log_format_, "form of the log (default: text)", "text|json")
       ->check(CLI::IsMember({"text", "json"}));
   app.add_flag("--throughput", throughput_, "log tokens per second")->group(kOperationGroup);
   add("--drain-seconds", drain_seconds_,

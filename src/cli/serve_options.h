@@ -26,6 +26,7 @@ class ServeOptions {
   [[nodiscard]] std::int32_t max_sequences() const { return max_sequences_; }
   [[nodiscard]] const std::string& served_name() const { return served_name_; }
   [[nodiscard]] bool interactive() const { return interactive_; }
+  [[nodiscard]] bool json_log() const { return log_format_ == "json"; }
   [[nodiscard]] bool throughput() const { return throughput_; }
   [[nodiscard]] int drain_seconds() const { return drain_seconds_; }
 

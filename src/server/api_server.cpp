@@ -242,8 +242,7 @@ void ApiServer::served(const HttpRequest& request, const Served& served) {
   // Anybody may make up methods; they must not fill the metrics.
   constexpr std::string_view kMethods[] = {"GET", "POST", "HEAD", "OPTIONS"};
   const bool known = std::ranges::find(kMethods, request.method) != std::end(kMethods);
-  http_metrics_.count(name, known ? std::string_view(request.method) : "other", served.status,
-                      served.seconds);
+  http_metrics_.count(name, known ? std::string_view(request.method) : "other", served.status);
   if (route != nullptr && route->generates && served.status == 200) {
     http_metrics_.add_generation(served.seconds);
   }

@@ -139,6 +139,10 @@ TEST(HttpServer, AnswersOneRequestAfterAnother) {
     EXPECT_NE(answer.find("Connection: keep-alive"), std::string::npos);
     EXPECT_NE(answer.find("X-Request-Id: req-"), std::string::npos);
   }
+  client.write("GET /health HTTP/1.1\r\nX-Request-Id: mine-1\r\n\r\n");
+  EXPECT_NE(client.read_answer().find("X-Request-Id: mine-1\r\n"), std::string::npos);
+  client.write("GET /health HTTP/1.1\r\nX-Request-Id: no {good} one\r\n\r\n");
+  EXPECT_NE(client.read_answer().find("X-Request-Id: req-"), std::string::npos);
   // Two at once, in their order.
   client.write("GET /health HTTP/1.1\r\nHost: x\r\n\r\n" + post_text(kCompletions, kShort) +
                "GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -229,8 +233,8 @@ TEST(HttpServer, RefusesLargeHeadsAndBodies) {
 TEST(HttpServer, RefusesWhatIsNotHttp) {
   Server server;
   for (const char* text :
-       {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "GET\r\n\r\n",
-        "GET /health HTTP/9.9\r\n\r\n", "GET /health HTTP/1.1\r\nno colon\r\n\r\n",
+       {"\x16\x03\x01\x02\x01\xfc\x03\x03\r\n\r\n", "GET\r\n\r\n", "GET /health HTTP/9.9\r\n\r\n",
+        "GET /health HTTP/1.1\r\nno colon\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"

@@ -148,7 +148,8 @@ class Watching(unittest.TestCase):
             self.assertTrue(wait_until(
                 lambda: sum('"event":"request"' in line for line in server.lines) >= 2))
             server.stop()
-            lines = [json.loads(line) for line in server.lines if line.startswith("{")]
+            lines = [json.loads(line) for line in server.lines]  # all of them are JSON
+            lines = [line for line in lines if line.get("event") == "request"]
             self.assertEqual([line["status"] for line in lines], [200, 400])
             self.assertEqual(lines[0]["path"], "/v1/chat/completions")
             with open(path, encoding="utf-8") as file:

@@ -45,7 +45,7 @@ class Server:
     def _read(self):
         for line in self.process.stderr:
             self.lines.append(line)
-            match = re.search(r"Serving on (https?://\S+)\.$", line)
+            match = re.search(r"Serving on (https?://[^\s\"]+)\.(?:$|\")", line)
             if match:
                 self.base = match[1]
                 self.found.set()

@@ -72,10 +72,20 @@ engine::PreparedPrompt prepare(const Service& service, const Fields& fields,
   const Json* messages = fields.find("messages");
   if (chat_template == nullptr && messages != nullptr && messages->is_string()) {
     const auto text = messages->get<std::string>();
+    service.check_text_size(text.size(), "messages");
     return {.text = text, .ids = engine::prepare_text(model, text)};
   }
   const Json checked =
       read_messages(fields, chat_template == nullptr ? "" : chat_template->source());
+  std::size_t bytes = 0;
+  for (const Json& message : checked) {
+    const auto content = message.find("content");
+    if (content == message.end()) continue;
+    if (content->is_string()) bytes += content->get_ref<const std::string&>().size();
+    if (!content->is_array()) continue;
+    for (const Json& part : *content) bytes += part["text"].get_ref<const std::string&>().size();
+  }
+  service.check_text_size(bytes, "messages");
   return render(model, checked, read_variables(fields, tools));
 }
 

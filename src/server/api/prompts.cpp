@@ -54,8 +54,9 @@ std::vector<PromptInput> read_prompts(const Service& service, const Fields& fiel
   const Json* given = fields.find(name);
   if (given == nullptr) fields.missing(name);
   std::vector<PromptInput> prompts;
-  const auto add_text = [&](const Json& text) {
+  const auto add_text = [&](const Json& text, const std::string& at) {
     auto copy = text.get<std::string>();
+    service.check_text_size(copy.size(), at);
     prompts.push_back(
         {.ids = engine::prepare_text(service.model(), copy), .text = std::move(copy)});
   };
@@ -65,7 +66,7 @@ std::vector<PromptInput> read_prompts(const Service& service, const Fields& fiel
     prompts.push_back(std::move(prompt));
   };
   if (given->is_string()) {
-    add_text(*given);
+    add_text(*given, fields.path(name));
     return prompts;
   }
   if (!given->is_array()) fields.wrong_type(name, kForms);
@@ -84,7 +85,7 @@ std::vector<PromptInput> read_prompts(const Service& service, const Fields& fiel
     const std::string at = fmt::format("{}[{}]", fields.path(name), i);
     if (texts) {
       if (!item.is_string()) wrong_item(at, item, "a string");
-      add_text(item);
+      add_text(item, at);
     } else {
       if (!item.is_array()) wrong_item(at, item, "an array of token ids");
       add_ids(item, at);

@@ -1,11 +1,38 @@
 #include "server/api/service.h"
 
+#include <algorithm>
 #include <chrono>
+#include <string>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 #include "core/log.h"
+#include "server/api/error.h"
 
 namespace mistral::server {
+
+Service::Service(const ServedModel& model, const ServiceOptions& options)
+    : model_(model), options_(options) {
+  if (!model_.loaded.tokenizer) return;
+  std::string bytes;
+  const auto size = static_cast<TokenId>(model_.loaded.tokenizer->vocab_size());
+  for (TokenId id = 0; id < size; ++id) {
+    bytes.clear();
+    model_.loaded.tokenizer->append_bytes(id, /*first=*/false, /*skip_special=*/false, bytes);
+    longest_token_ = std::max(longest_token_, bytes.size());
+  }
+}
+
+void Service::check_text_size(std::size_t bytes, const std::string& field) const {
+  const auto limit = static_cast<std::size_t>(model_.loaded.model->context_length());
+  const std::size_t least = bytes / longest_token_;
+  if (options_.truncate_sequence || least <= limit) return;
+  throw ApiError(
+      field,
+      fmt::format("{}: it has more than {} tokens, but the context holds {}", field, least, limit),
+      "context_length_exceeded");
+}
 
 const text::Tokenizer& Service::tokenizer() const {
   if (model_.loaded.tokenizer) return *model_.loaded.tokenizer;

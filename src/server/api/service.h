@@ -26,8 +26,7 @@ struct ServiceOptions {
 
 class Service {
  public:
-  Service(const ServedModel& model, const ServiceOptions& options)
-      : model_(model), options_(options) {}
+  Service(const ServedModel& model, const ServiceOptions& options);
 
   [[nodiscard]] const models::LoadedModel& model() const { return model_.loaded; }
   [[nodiscard]] engine::Engine& engine() const { return model_.engine; }
@@ -38,12 +37,16 @@ class Service {
   [[nodiscard]] const text::Tokenizer& tokenizer() const;
   // Gives the request a seed where the server makes answers repeatable and it has none.
   void seed(SamplingParams& sampling) const;
+  // Refuses text that cannot fit the context, however it is tokenised, before that takes long.
+  // `field` is what the message names. Throws ApiError.
+  void check_text_size(std::size_t bytes, const std::string& field) const;
   // Where the server cuts prompts: drops tokens from the front so that prompt and answer fit.
   void truncate(std::vector<TokenId>& prompt, const SamplingParams& sampling) const;
 
  private:
   ServedModel model_;
   ServiceOptions options_;
+  std::size_t longest_token_ = 1;  // in bytes
   mutable std::atomic<std::uint64_t> requests_{0};
 };
 

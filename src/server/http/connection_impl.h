@@ -86,6 +86,7 @@ class Connection final : public ConnectionBase,
     disarm();
     bool goes_on = ready && !timed_out_;
     while (goes_on) goes_on = co_await serve_next();
+    share_.reset();
     if (!closed_ && ready) {
       arm(Milliseconds(2'000));
       co_await end_watch();
@@ -108,6 +109,7 @@ class Connection final : public ConnectionBase,
     request_.remote = remote_;
     request_.id = fmt::format("{}{:x}", environment_.id_prefix, environment_.next_id.fetch_add(1));
     served_ = Served{};
+    share_.reset();
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(options_.max_header));
     parser_->body_limit(options_.max_body);
@@ -127,8 +129,8 @@ class Connection final : public ConnectionBase,
     }
     const std::size_t weight =
         static_cast<std::size_t>(announced.value_or(std::uint64_t{4} << 20U));
-    const BodyShare share(environment_.body_bytes, weight);
-    if (share.total > options_.max_bodies && weight > kShort) {
+    share_.emplace(environment_.body_bytes, weight);
+    if (share_->total > options_.max_bodies && weight > kShort) {
       HttpResponse full = environment_.application.failure(
           503, "too many large requests are being received at once");
       full.headers.emplace_back("Retry-After", "1");
@@ -156,6 +158,7 @@ class Connection final : public ConnectionBase,
     } else {
       reply.emplace(environment_.application.handle(request_));
     }
+    share_.reset();  // the body is not needed any more
     if (closed_) co_return false;
     if (auto* whole = std::get_if<HttpResponse>(&*reply))
       co_return co_await send(std::move(*whole));
@@ -308,6 +311,8 @@ class Connection final : public ConnectionBase,
       }
       request_.headers.emplace_back(std::move(name), std::string(field.value()));
     }
+    const std::string_view given = request_.header("x-request-id");
+    if (is_request_id(given)) request_.id = std::string(given);
   }
 
   [[nodiscard]] std::optional<std::uint64_t> announced_bytes() const {
@@ -462,6 +467,7 @@ class Connection final : public ConnectionBase,
   bool worked_ = false;
 
   HttpRequest request_;
+  std::optional<BodyShare> share_;
   unsigned version_ = 11;
   bool keeps_ = true;
   Served served_;

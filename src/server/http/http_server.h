@@ -18,7 +18,7 @@ struct HttpOptions {
   std::string tls_key;
 
   int network_threads = 2;
-  int worker_threads = 2;  // prepare requests
+  int worker_threads = 4;  // prepare requests
   std::size_t max_connections = 8192;
   std::size_t max_body = std::size_t{50} << 20U;
   std::size_t max_header = std::size_t{64} << 10U;

@@ -91,6 +91,9 @@ class Application {
   virtual void served(const HttpRequest& request, const Served& served) = 0;
 };
 
+// Whether a client's own id of a request is fit for logs and headers.
+[[nodiscard]] bool is_request_id(std::string_view text);
+
 [[nodiscard]] std::string_view status_text(int status);
 
 // The head of a response as it goes over the wire, with an empty line at its end. `length` none:

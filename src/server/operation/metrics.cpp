@@ -182,7 +182,7 @@ void write_engine(Writer& out, const engine::EngineStats& stats) {
 
 }  // namespace
 
-void HttpMetrics::count(std::string_view route, std::string_view method, int status, double) {
+void HttpMetrics::count(std::string_view route, std::string_view method, int status) {
   const std::lock_guard lock(mutex_);
   ++counted_.requests[{std::string(route), std::string(method), status}];
 }

@@ -18,7 +18,7 @@ inline constexpr std::array<double, 14> kLatencyBounds = {0.01, 0.025, 0.05, 0.1
 // Thread safe.
 class HttpMetrics {
  public:
-  void count(std::string_view route, std::string_view method, int status, double seconds);
+  void count(std::string_view route, std::string_view method, int status);
 
   struct Snapshot {
     std::map<std::tuple<std::string, std::string, int>, std::int64_t> requests;
