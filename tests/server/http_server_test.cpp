@@ -103,7 +103,8 @@ HttpOptions options_of(std::size_t max_body = std::size_t{50} << 20U) {
 }
 
 struct Server {
-  explicit Server(const HttpOptions& options = options_of()) : http(options, *fake.api) {}
+  explicit Server(const HttpOptions& options = options_of(), ApiOptions api_options = {})
+      : fake(std::move(api_options)), http(options, *fake.api) {}
 
   ServedFake fake;
   HttpServer http;
@@ -353,9 +354,9 @@ TEST(HttpServer, SaysWhyItCannotListen) {
 }
 
 TEST(HttpServer, ManyStreamsNeedNoThreads) {
-  engine::EngineOptions engine_options;
-  engine_options.max_sequences = 32;
-  Server server;
+  ApiOptions api_options;
+  api_options.max_requests = 1000;
+  Server server(options_of(), std::move(api_options));
   const auto threads = [] {
     int count = 0;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {

@@ -147,15 +147,18 @@ Reply embeddings(const Service& service, const HttpRequest& http, std::shared_pt
   if (given == nullptr) fields.missing("input");
   std::vector<PromptInput> prompts = read_prompts(service, fields, "input", false);
 
+  // Nothing is begun before all inputs are known to be in order.
+  const auto name_of = [&](std::size_t i) {
+    return prompts.size() > 1 ? fmt::format("input[{}]", i) : std::string("input");
+  };
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const bool text = given->is_string() || (*given)[i].is_string();
+    if (prompts[i].ids.empty() || (text && prompts[i].text.empty())) {
+      throw ApiError(name_of(i), fmt::format("Invalid value for '{}': it is empty.", name_of(i)));
+    }
+  }
   std::vector<EmbeddingExchange::Input> inputs;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    const std::string at = prompts.size() > 1 ? fmt::format("input[{}]", i) : "input";
-    const bool empty_text =
-        (given->is_string() && prompts[i].text.empty()) ||
-        (given->is_array() && (*given)[i].is_string() && prompts[i].text.empty());
-    if (prompts[i].ids.empty() || empty_text) {
-      throw ApiError(at, fmt::format("Invalid value for '{}': it is empty.", at));
-    }
     auto pool = std::make_shared<Pool>();
     pool->sum.resize(static_cast<std::size_t>(width));
     engine::Request request;
@@ -171,7 +174,7 @@ Reply embeddings(const Service& service, const HttpRequest& http, std::shared_pt
     } catch (const Error& error) {
       ApiError told = to_api_error(error, http.id);
       if (told.param() != "prompt") throw told;
-      throw ApiError(at, told.what(), told.code());
+      throw ApiError(name_of(i), told.what(), told.code());
     }
   }
   return std::make_unique<EmbeddingExchange>(service, http.id, std::move(ticket), std::move(inputs),

@@ -181,6 +181,7 @@ class Connection final : public ConnectionBase,
       if (progress.head) {
         if (progress.over) {
           exchange.reset();
+          progress.head->body += progress.piece;
           co_return co_await send(std::move(*progress.head));
         }
         environment_.application.complete(request_, *progress.head);

@@ -37,7 +37,9 @@ class LoggedExchange final : public Exchange {
   void start(std::function<void()> wake) override { exchange_->start(std::move(wake)); }
   [[nodiscard]] Progress advance() override {
     Progress progress = exchange_->advance();
-    if (progress.head && progress.over) log_.response(progress.head->status, progress.head->body);
+    if (progress.head && !progress.head->body.empty()) {
+      log_.response(progress.head->status, progress.head->body);
+    }
     std::string_view rest = progress.piece;
     constexpr std::string_view kBegin = "data: ";
     constexpr std::string_view kEnd = "\n\n";
