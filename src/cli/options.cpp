@@ -133,6 +133,12 @@ std::vector<std::string> ModelSelector::rest() const {
   return rest;
 }
 
+std::string ModelSelector::id() const {
+  if (!tokenizer_model_.empty()) return tokenizer_model_;
+  if (!model_.empty()) return model_;
+  return files_.empty() ? "model" : files_.front();
+}
+
 void ModelSelector::check(const std::string& kind) const {
   if (!files_.empty() && kind == kPlain) {
     throw UsageError(

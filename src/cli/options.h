@@ -39,6 +39,9 @@ class ModelSelector {
   // Positional arguments that are not the selector word. Throws UsageError when the command takes
   // none.
   [[nodiscard]] std::vector<std::string> rest() const;
+  // What clients of a server call the model, unless told otherwise: the model whose tokenizer is
+  // used, else the model as it was named. Comes after locate().
+  [[nodiscard]] std::string id() const;
   [[nodiscard]] bool given() const { return !model_.empty() || !files_.empty(); }
 
   // Fetches a model that is named by its id. With `toml` reads the file, whose model then is the

@@ -88,6 +88,7 @@ struct Engine::Impl {
   void build_batch();
   void compute();
   void deliver();
+  void deliver_states(Answer& answer, const nn::BatchSequence& entry);
   void deliver_rows(Answer& answer, const PlannedRows& rows, std::int64_t first_position,
                     std::size_t first_logits);
   void finish(Answer& answer, FinishReason reason, std::string error = {}) noexcept;
@@ -125,6 +126,7 @@ struct Engine::Impl {
   std::vector<Answer*> proposed;  // whose they are
   nn::Batch batch;
   std::vector<float> logits;
+  std::vector<float> states;  // of batch.hidden_rows
   SamplerScratch scratch;
   std::uint64_t cancellations_seen = 0;
   StepCost cost;
@@ -169,6 +171,9 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
   }
   if (request.truncate || options.truncate_prompts) truncate_prompt(request, limits);
   check_request(request, limits);
+  if (request.on_prompt_hidden && model.hidden_size() == 0) {
+    throw Error(ErrorKind::kUnsupported, "the model does not hand out hidden states");
+  }
   const std::int64_t most =
       std::int64_t{std::max(options.max_queued, 0)} + std::max(options.max_sequences, 1);
   if (requests.fetch_add(count) + count > most) {
@@ -356,6 +361,7 @@ std::int32_t Engine::Impl::prompt_rows() const {
 void Engine::Impl::build_batch() {
   batch.tokens.clear();
   batch.logit_rows.clear();
+  batch.hidden_rows.clear();
   batch.sequences.resize(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Sequence& sequence = *rows[i].sequence;
@@ -372,13 +378,27 @@ void Engine::Impl::build_batch() {
     for (std::int32_t r = rows[i].logits_from; r < rows[i].count; ++r) {
       batch.logit_rows.push_back(entry.first_row + r);
     }
+    if (!sequence.prompt_hidden_missing()) continue;
+    for (std::int32_t r = 0; r < rows[i].count; ++r) {
+      const std::int64_t position = sequence.computed + r;
+      if (position >= sequence.prompt_hidden_from && position < sequence.prompt_length) {
+        batch.hidden_rows.push_back(entry.first_row + r);
+      }
+    }
   }
 }
 
 void Engine::Impl::compute() {
   const std::size_t size = batch.logit_rows.size() * static_cast<std::size_t>(limits.vocab_size);
   if (logits.size() < size) logits.resize(size);
-  model.forward(batch, std::span(logits).first(size));
+  if (batch.hidden_rows.empty()) {
+    model.forward(batch, std::span(logits).first(size));
+    return;
+  }
+  const std::size_t state_size =
+      batch.hidden_rows.size() * static_cast<std::size_t>(model.hidden_size());
+  if (states.size() < state_size) states.resize(state_size);
+  model.forward(batch, std::span(logits).first(size), std::span(states).first(state_size));
 }
 
 void Engine::Impl::deliver() {
@@ -391,11 +411,27 @@ void Engine::Impl::deliver() {
     const std::size_t first_logits = next_logits;
     next_logits += static_cast<std::size_t>(planned.count - planned.logits_from);
     try {
+      deliver_states(answer, batch.sequences[i]);
       deliver_rows(answer, planned, batch.sequences[i].first_position, first_logits);
     } catch (...) {
       finish(answer, FinishReason::kError, describe_current_exception());
     }
     planned.sequence = nullptr;  // dealt with: a failure further on is not its own
+  }
+}
+
+// The states of a prompt's rows, which stand in `states` in the order of batch.hidden_rows.
+void Engine::Impl::deliver_states(Answer& answer, const nn::BatchSequence& entry) {
+  if (!answer.prompt_hidden_missing()) return;
+  const auto width = static_cast<std::size_t>(model.hidden_size());
+  const auto begin = std::ranges::lower_bound(batch.hidden_rows, entry.first_row);
+  for (auto it = begin; it != batch.hidden_rows.end(); ++it) {
+    const std::int32_t r = *it - entry.first_row;
+    if (r >= entry.row_count) break;
+    const std::int64_t position = entry.first_position + r;
+    const auto index = static_cast<std::size_t>(it - batch.hidden_rows.begin());
+    answer.on_prompt_hidden(position, std::span<const float>(states).subspan(index * width, width));
+    answer.prompt_hidden_from = position + 1;
   }
 }
 
