@@ -1,13 +1,14 @@
-# mistral_embed_files(TARGET FUNCTION function HEADER header ROOT folder FILES file…) makes files of
-# the source tree part of TARGET: a source file that defines `function`, declared in `header`, which
-# returns them as mistral::server::WebFile values: path below /web/ (index.html is /), type, bytes and
-# a tag that changes with the content.
+# mistral_embed_files(TARGET FUNCTION function HEADER header ROOT folder) makes the files of a folder
+# part of TARGET: a source file that defines `function`, declared in `header`, which returns them as
+# mistral::server::WebFile values: path below /web/ (index.html is /), type, bytes and a tag that
+# changes with the content.
 function(mistral_embed_files target)
-  cmake_parse_arguments(EMBED "" "FUNCTION;HEADER;ROOT" "FILES" ${ARGN})
+  cmake_parse_arguments(EMBED "" "FUNCTION;HEADER;ROOT" "" ${ARGN})
+  file(GLOB names CONFIGURE_DEPENDS RELATIVE ${EMBED_ROOT} ${EMBED_ROOT}/*.*)
   set(arrays "")
   set(table "")
   set(index 0)
-  foreach(name IN LISTS EMBED_FILES)
+  foreach(name IN LISTS names)
     set(file ${EMBED_ROOT}/${name})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
     file(READ ${file} bytes HEX)

@@ -20,7 +20,7 @@ export function statsText(stats) {
   const parts = [];
   const spent = (stats.last - stats.first) / 1000;
   // The first token came with the prompt: the others took the time.
-  if (stats.tokens > 1 && spent > 0) parts.push(`${((stats.tokens - 1) / spent).toFixed(1)} tokens/s`);
+  if (stats.tokens > 1 && spent > 0.05) parts.push(`${((stats.tokens - 1) / spent).toFixed(1)} tokens/s`);
   if (stats.tokens > 0) parts.push(`${stats.tokens} ${stats.tokens === 1 ? 'token' : 'tokens'}`);
   parts.push(`first after ${seconds((stats.first - stats.begin) / 1000)}`);
   return parts.join(' · ');

@@ -9,7 +9,7 @@ const FIELDS = [
   {name: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.01},
   {name: 'top_k', label: 'Top k', min: 1, max: 100000, step: 1},
   {name: 'min_p', label: 'Min p', min: 0, max: 1, step: 0.01},
-  {name: 'max_tokens', label: 'Most tokens', min: 1, max: 1000000, step: 1},
+  {name: 'max_tokens', label: 'Max tokens', min: 1, max: 1000000, step: 1},
   {name: 'seed', label: 'Seed', min: 0, max: 9007199254740991, step: 1},
   {name: 'frequency_penalty', label: 'Frequency penalty', min: -2, max: 2, step: 0.1},
   {name: 'presence_penalty', label: 'Presence penalty', min: -2, max: 2, step: 0.1},
