@@ -36,9 +36,8 @@ class CallReader {
 
 enum class JsonPlace {
   kMarked,  // behind a mark of calls: arguments may be missing
-  kStart,   // the answer begins so
-  kWithin,  // after other text: the first key must be one that calls begin with, so that other JSON
-            // is not held up
+  kStart,   // the answer begins so: if nothing of a call comes soon, it is other JSON
+  kWithin,  // after other text, or in a fence: the first key must be one of a call's
 };
 
 // {"name": …, "arguments": {…}} with the usual other names of the two keys, or a list of such

@@ -20,6 +20,9 @@ Key key_of(std::string_view key) {
   return Key::kOther;
 }
 
+// How much of an answer may come before the first key of a call: other JSON is not held up longer.
+constexpr std::size_t kPatience = 1024;
+
 // Without escapes; names of tools have none.
 bool plain(std::string_view text) {
   return text.find('\\') == std::string_view::npos;
@@ -33,6 +36,9 @@ class JsonCallReader final : public CallReader {
   Progress feed(char c) override {
     const JsonScanner::Progress progress = scanner_.feed(c);
     if (progress == JsonScanner::Progress::kInvalid || !follow(c)) return Progress::kInvalid;
+    if (place_ == JsonPlace::kStart && !any_key_ && scanner_.text().size() > kPatience) {
+      return Progress::kInvalid;
+    }
     if (progress == JsonScanner::Progress::kMore) return Progress::kMore;
     return calls_.empty() ? Progress::kInvalid : Progress::kDone;
   }
@@ -47,6 +53,7 @@ class JsonCallReader final : public CallReader {
       case JsonScanner::Event::kKey: {
         if (depth != base_ && !(depth == base_ + 1 && wrapped_)) return true;
         key_ = key_of(scanner_.string());
+        any_key_ = any_key_ || key_ != Key::kOther;
         const bool first = std::exchange(first_key_, false);
         return !(place_ == JsonPlace::kWithin && first && key_ == Key::kOther);
       }
@@ -127,6 +134,7 @@ class JsonCallReader final : public CallReader {
   int base_ = 0;          // the depth of a call's own keys; 0 before anything came
   bool wrapped_ = false;  // within {"function": {…}}
   bool first_key_ = true;
+  bool any_key_ = false;  // one of a call's
   Key key_ = Key::kOther;
   std::string name_;
   std::optional<std::size_t> arguments_begin_;

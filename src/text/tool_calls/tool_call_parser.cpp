@@ -131,9 +131,10 @@ void ToolCallParser::add_forms(char c) {
   const bool at_start = between_ && calls_ == 0 && held_.empty();
   const bool bracket = c == '{' || c == '[';
   if (bracket && (marked ? opened_->json : line_start())) {
-    const JsonPlace place = marked || after_call ? JsonPlace::kMarked
-                            : at_start           ? JsonPlace::kStart
-                                                 : JsonPlace::kWithin;
+    const bool fenced = marked && opened_->fence;
+    const JsonPlace place = (marked || after_call) && !fenced ? JsonPlace::kMarked
+                            : at_start                        ? JsonPlace::kStart
+                                                              : JsonPlace::kWithin;
     add_reader(json_call_reader(tools_, place, limits_.depth), c);
   }
   const bool python_mark = opened_ != nullptr && opened_->python && (marked || after_call);
@@ -193,10 +194,11 @@ void ToolCallParser::settle(Candidate candidate) {
       break;
     case Outcome::kClosed:
       if (candidate.mark == kFence) fence_ = false;
-      [[fallthrough]];
-    case Outcome::kDropped:
       held_.clear();
       blanks_.clear();
+      break;
+    case Outcome::kDropped:
+      held_.clear();  // the white space before it parts two texts
       break;
   }
   candidates_.clear();

@@ -224,6 +224,7 @@ inline std::vector<Example> family_examples() {
        "Hello.",
        {rome},
        true},
+      {"Functionary, two texts", "all\nHello.\n>>>all\nAgain.", "Hello.\nAgain.", {}, true},
       {"Kimi",
        "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0<|tool_call_argument_"
        "begin|>{\"city\": \"Rome\"}<|tool_call_end|>"

@@ -1,7 +1,11 @@
 #include "text/tool_calls/tool_call_format.h"
 
+#include <fstream>
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "temporary_folder.h"
 #include "text/tool_calls/examples.h"
 
 namespace mistral::text {
@@ -39,6 +43,31 @@ TEST(ToolCallFormat, IsChosenByTheTemplate) {
   for (const Detected& detected : kTemplates) {
     EXPECT_EQ(tool_call_format(detected.source, nullptr).name, detected.name) << detected.source;
   }
+}
+
+TEST(ToolCallFormat, IsChosenByTheVocabularyWhereTheTemplateIsSilent) {
+  const mistral::test::TemporaryFolder folder;
+  const auto path = folder.path() / "tokenizer.json";
+  Json json = Json::parse(R"({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"},
+                              "added_tokens": []})");
+  const auto add = [&](int id, const char* content, bool special) {
+    json["added_tokens"].push_back({{"id", id},
+                                    {"content", content},
+                                    {"special", special},
+                                    {"single_word", false},
+                                    {"lstrip", false},
+                                    {"rstrip", false},
+                                    {"normalized", false}});
+  };
+  add(1, "[TOOL_CALLS]", true);
+  add(2, "<tool_call>", false);
+  add(3, "[ARGS]", true);
+  add(4, "<s>", true);
+  std::ofstream(path) << json;
+  const auto tokenizer = load_tokenizer_json(path);
+  EXPECT_EQ(tool_call_format("", tokenizer.get()).name, "mistral-args");
+  EXPECT_EQ(tool_call_format("<tool_call>", tokenizer.get()).name, "hermes");
+  EXPECT_THAT(tool_call_marks(*tokenizer), testing::UnorderedElementsAre(1, 3));
 }
 
 // An answer with calls as a constraint would let through.

@@ -155,6 +155,16 @@ TEST(ToolCallParser, TextIsNotHeldUp) {
   EXPECT_EQ(content_of(parser.push("\n{\"name\": \"gox\"")), "\n{\"name\": \"gox\"");
 }
 
+TEST(ToolCallParser, OtherJsonIsNotHeldUpForLong) {
+  const std::string rest = " \"x\": [1, 2, 3],";
+  std::string json = "{";
+  while (json.size() < 2000) json += rest;
+  ToolCallParser whole(example_tools());
+  EXPECT_EQ(content_of(whole.push(json)).size(), json.size());
+  ToolCallParser fenced(example_tools());
+  EXPECT_EQ(content_of(fenced.push("```json\n{\"x\"")), "```json\n{\"x\"");
+}
+
 TEST(ToolCallParser, ACallComesWhenItsLastByteDoes) {
   ToolCallParser parser(example_tools());
   EXPECT_TRUE(parser.push("<tool_call>{\"name\": \"ping\", \"arguments\": {}").empty());
