@@ -16,7 +16,7 @@ constexpr std::size_t kMostBlanks = 1024;
 // Between calls without marks.
 const CallMark kSeparator{.text = ";", .json = true, .python = true};
 // Where the text begins in Functionary's format.
-constexpr std::string_view kTextMarks[] = {"all\n", ">>>all\n"};
+constexpr std::string_view kTextMark = "all\n";
 
 bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -112,11 +112,8 @@ void ToolCallParser::add_marks(char c) {
     if (fence_) add(kFence, Outcome::kClosed, nullptr);
   }
   const bool at_line = line_start() || !held_.empty();
-  if (name_first_ && at_line) {
-    for (const std::string_view mark : kTextMarks) {
-      if (mark[0] == '>' || !any_content_) add(mark, Outcome::kDropped, nullptr);
-    }
-  }
+  const bool name_expected = held_.empty() ? between_ && calls_ == 0 : opened_ == &name_mark();
+  if (name_first_ && name_expected) add(kTextMark, Outcome::kDropped, nullptr);
   if (calls_ >= limits_.calls) return;
   for (const CallMark& mark : opening_marks()) {
     if ((mark.line_start && !at_line) || (mark.fence && fence_)) continue;
