@@ -39,7 +39,7 @@ function(mistral_embed_files target)
     string(APPEND table "    {\"${path}\", \"${type}\", {reinterpret_cast<const char*>(kFile${index}), ${size}}, \"\\\"${digest}\\\"\"},\n")
     math(EXPR index "${index} + 1")
   endforeach()
-  set(output ${CMAKE_CURRENT_BINARY_DIR}/${EMBED_FUNCTION}.cpp)
+  set(output ${CMAKE_CURRENT_BINARY_DIR}/${EMBED_FUNCTION}_embedded.cpp)
   file(CONFIGURE OUTPUT ${output} @ONLY CONTENT [[// Made by cmake/EmbedFiles.cmake.
 #include "@EMBED_HEADER@"
 

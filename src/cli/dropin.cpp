@@ -55,7 +55,6 @@ struct GlobalOptions {
   std::string chat_template;
   std::string device_layers;
   std::string isq;
-  std::string memory_usage;
   bool no_paged_attention = false;
 
   void add(CLI::App& app) {
@@ -76,7 +75,8 @@ struct GlobalOptions {
     app.add_option("-n,--num-device-layers", device_layers, "not supported: there is one device");
     app.add_option("--isq", isq, "not supported: quantisation while loading");
     passed.text(app, "--pa-gpu-mem", "--pa-gpu-mem", "size of the KV cache in MB");
-    app.add_option("--pa-gpu-mem-usage", memory_usage, "of no effect without a GPU");
+    passed.text(app, "--pa-gpu-mem-usage", "--pa-gpu-mem-usage",
+                "share of the memory that is in use when the KV cache is full");
     passed.text(app, "--pa-ctxt-len", "--pa-ctxt-len", "tokens that the KV cache must hold");
     passed.text(app, "--pa-blk-size", "--pa-blk-size", "tokens per block: 8, 16 or 32");
     app.add_flag("--no-paged-attn", no_paged_attention, "of no effect: the cache is always paged");
@@ -98,7 +98,6 @@ struct GlobalOptions {
                        "--chat-template: '{}', expected a file whose name ends in .json",
                        chat_template);
     }
-    if (!memory_usage.empty()) log::warn("--pa-gpu-mem-usage has no effect without a GPU");
     if (no_paged_attention) log::warn("--no-paged-attn has no effect: the cache is always paged");
     passed.append(arguments);
     arguments.push_back("--serve-ip=" + address);

@@ -117,6 +117,7 @@ class RuntimeOptions {
   // For a command that has `together` sequences to run at once, where --max-seqs is not given.
   [[nodiscard]] engine::EngineOptions engine_options(std::int64_t together = 1) const;
   [[nodiscard]] bool throughput() const { return throughput_; }
+  [[nodiscard]] bool truncates() const { return truncate_; }
 
  private:
   int threads_ = 0;

@@ -32,37 +32,6 @@ void raise_file_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Says from time to time how many tokens a second there were.
-class ThroughputLog {
- public:
-  explicit ThroughputLog(bool on) : on_(on) {}
-
-  void tick(const engine::EngineStats& stats) {
-    const auto now = std::chrono::steady_clock::now();
-    const std::chrono::duration<double> seconds = now - last_time_;
-    if (!on_ || seconds.count() < kEvery) return;
-    const auto rate = [&](std::int64_t tokens) {
-      return static_cast<double>(tokens) / seconds.count();
-    };
-    const std::int64_t prompt = stats.prompt_tokens - prompt_;
-    const std::int64_t completion = stats.completion_tokens - completion_;
-    if (prompt + completion > 0) {
-      log::info("Throughput: Prompt: {:.1f} T/s, Completion {:.1f} T/s", rate(prompt),
-                rate(completion));
-    }
-    prompt_ = stats.prompt_tokens;
-    completion_ = stats.completion_tokens;
-    last_time_ = now;
-  }
-
- private:
-  static constexpr double kEvery = 5;
-  bool on_;
-  std::chrono::steady_clock::time_point last_time_ = std::chrono::steady_clock::now();
-  std::int64_t prompt_ = 0;
-  std::int64_t completion_ = 0;
-};
-
 class ServeCommand final : public Command {
  public:
   void add_options(CLI::App& app) override {
@@ -78,7 +47,7 @@ class ServeCommand final : public Command {
     if (serve_.json_log()) log::use_json();
     if (serve_.interactive()) return chat();
     raise_file_limit();
-    server::ApiServer api(serve_.api_options());
+    server::ApiServer api(serve_.api_options(runtime_.engine_options().max_sequences));
     // The port is taken before the model is loaded, which may take long.
     auto http = std::make_unique<server::HttpServer>(serve_.http_options(), api);
     server::HttpServer* const connections = http.get();
@@ -87,15 +56,16 @@ class ServeCommand final : public Command {
 
     const std::unique_ptr<Session> session = load();
     const std::string id = serve_.served_name().empty() ? selector_.id() : serve_.served_name();
-    const server::Service service({.loaded = session->model(),
-                                   .engine = session->engine(),
-                                   .id = id,
-                                   .created = server::unix_seconds()},
-                                  serve_.service_options());
+    const server::Service service(
+        {.loaded = session->model(),
+         .engine = session->engine(),
+         .id = id,
+         .created = server::unix_seconds()},
+        {.truncate_sequence = runtime_.truncates(), .seed = serve_.seed()});
     ShutdownSignals signals;
     api.open(service);
     log::info("Serving on {}.", http->url());
-    const int code = wait(signals, api, *http, session->engine());
+    const int code = wait(signals, api, *http);
     http.reset();  // before what it uses
     return code;
   }
@@ -108,7 +78,6 @@ class ServeCommand final : public Command {
     const models::ModelPath path = selector_.locate();
     runtime_.take_over(selector_);
     engine::EngineOptions options = runtime_.engine_options();
-    options.max_sequences = serve_.max_sequences();
     options.max_queued = kMaxQueuedAnswers;
     return std::make_unique<Session>(path, runtime_, context_, std::move(options),
                                      source_.resolve(selector_.text_options()), selector_.draft());
@@ -117,13 +86,12 @@ class ServeCommand final : public Command {
   int chat() {
     const std::unique_ptr<Session> session = load();
     (void)session->tokenizer();
-    return run_interactive(*session, serve_.throughput());
+    return run_interactive(*session, runtime_.throughput());
   }
 
-  int wait(ShutdownSignals& signals, server::ApiServer& api, server::HttpServer& http,
-           const engine::Engine& engine) {
-    ThroughputLog throughput(serve_.throughput());
-    while (!signals.wait(std::chrono::milliseconds(1'000))) throughput.tick(engine.stats());
+  int wait(ShutdownSignals& signals, server::ApiServer& api, server::HttpServer& http) {
+    while (!signals.wait(std::chrono::hours(1))) {
+    }
     log::info("shutting down: answers on their way have {} s to end; a second signal ends them",
               serve_.drain_seconds());
     api.drain();

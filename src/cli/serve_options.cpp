@@ -35,17 +35,12 @@ void ServeOptions::add_options(CLI::App& app) {
   add("--serve-ip", address_,
       "address to listen at (default: 127.0.0.1, this computer only; 0.0.0.0: all)", "IP");
   add("-p,--port", port_, "port to listen at (default: 1234; 0: one that is free)", "PORT");
-  add("--max-seqs", max_sequences_, "answers written at once (default: 32)", "N")
-      ->check(CLI::Range(1, 1 << 16));
   add("--max-queued", max_queued_,
       "requests that may wait besides; more are told to come back (default: 2048)", "N")
       ->check(CLI::Range(0, 1 << 20));
   add("--served-model-name", served_name_, "what clients call the model (default: as -m names it)",
       "NAME");
   add("-s,--seed", seed_, "makes answers repeatable: requests without a seed get one from it", "N");
-  app.add_flag("--truncate-sequence", truncate_sequence_,
-               "cut prompts that are too long, at their beginning, instead of refusing them")
-      ->group(kServerGroup);
   app.add_flag("-i,--interactive-mode", interactive_, "chat in the terminal instead of serving")
       ->group(kServerGroup);
   add_operation(app);
@@ -72,7 +67,6 @@ void ServeOptions::add_operation(CLI::App& app) {
       ->group(kOperationGroup);
   add("--log-format", log_format_, "form of the log (default: text)", "text|json")
       ->check(CLI::IsMember({"text", "json"}));
-  app.add_flag("--throughput", throughput_, "log tokens per second")->group(kOperationGroup);
   add("--drain-seconds", drain_seconds_,
       "how long answers may take to end after SIGTERM or Ctrl-C (default: 30)", "N")
       ->check(CLI::Range(0, 86400));
@@ -93,7 +87,7 @@ server::HttpOptions ServeOptions::http_options() const {
   return options;
 }
 
-server::ApiOptions ServeOptions::api_options() const {
+server::ApiOptions ServeOptions::api_options(std::int32_t max_sequences) const {
   server::ApiOptions options;
   for (const std::string& key : api_keys_) options.keys.add(key);
   if (const char* keys = std::getenv(kKeyVariable)) options.keys.add_list(keys);
@@ -108,8 +102,8 @@ server::ApiOptions ServeOptions::api_options() const {
   options.access_log = !no_access_log_;
   options.log_format = log_format_ == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
   options.log_file = log_file_;
-  options.max_requests = max_sequences_ + max_queued_;
-  options.max_sequences = max_sequences_;
+  options.max_requests = max_sequences + max_queued_;
+  options.max_sequences = max_sequences;
   return options;
 }
 

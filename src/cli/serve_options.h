@@ -19,15 +19,11 @@ class ServeOptions {
 
   // Throw Error that names the option.
   [[nodiscard]] server::HttpOptions http_options() const;
-  [[nodiscard]] server::ApiOptions api_options() const;
-  [[nodiscard]] server::ServiceOptions service_options() const {
-    return {.truncate_sequence = truncate_sequence_, .seed = seed_};
-  }
-  [[nodiscard]] std::int32_t max_sequences() const { return max_sequences_; }
+  [[nodiscard]] server::ApiOptions api_options(std::int32_t max_sequences) const;
+  [[nodiscard]] const std::optional<std::uint64_t>& seed() const { return seed_; }
   [[nodiscard]] const std::string& served_name() const { return served_name_; }
   [[nodiscard]] bool interactive() const { return interactive_; }
   [[nodiscard]] bool json_log() const { return log_format_ == "json"; }
-  [[nodiscard]] bool throughput() const { return throughput_; }
   [[nodiscard]] int drain_seconds() const { return drain_seconds_; }
 
  private:
@@ -37,12 +33,9 @@ class ServeOptions {
   std::optional<std::uint16_t> port_;
   std::optional<std::uint64_t> seed_;
   std::string log_file_;
-  bool truncate_sequence_ = false;
-  std::int32_t max_sequences_ = 32;
   std::int64_t max_queued_ = 2048;
   std::string served_name_;
   bool interactive_ = false;
-  bool throughput_ = false;
   std::vector<std::string> api_keys_;
   std::string api_key_file_;
   std::string tls_certificate_;

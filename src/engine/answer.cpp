@@ -7,6 +7,7 @@
 
 #include "engine/dry_breakers.h"
 #include "text/reasoning/reasoning_splitter.h"
+#include "text/tool_calls/tool_call_format.h"
 
 namespace mistral::engine {
 namespace {
@@ -52,7 +53,12 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
   wants_prompt_logits = static_cast<bool>(on_prompt_logits);
   wants_prompt_hidden = static_cast<bool>(on_prompt_hidden);
   if (tokenizer != nullptr) {
-    detokenizer_.emplace(*tokenizer, /*skip_special=*/true, text::reasoning_marks(*tokenizer));
+    std::vector<TokenId> shown = text::reasoning_marks(*tokenizer);
+    if (request.shows_tool_marks) {
+      const std::vector<TokenId> marks = text::tool_call_marks(*tokenizer);
+      shown.insert(shown.end(), marks.begin(), marks.end());
+    }
+    detokenizer_.emplace(*tokenizer, /*skip_special=*/true, std::move(shown));
   }
   usage_.prompt_tokens = prompt_length;
 }

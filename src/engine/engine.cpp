@@ -169,7 +169,10 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
     throw make_error(ErrorKind::kInvalidArgument, "n: {}, expected 1 to {}", count,
                      options.max_queued);
   }
-  if (request.truncate || options.truncate_prompts) truncate_prompt(request, limits);
+  if (request.truncate || options.truncate_prompts) {
+    truncate_prompt(request.prompt, request.sampling.max_tokens,
+                    std::min(limits.context_length, limits.cache_tokens));
+  }
   check_request(request, limits);
   if (request.on_prompt_hidden && model.hidden_size() == 0) {
     throw Error(ErrorKind::kUnsupported, "the model does not hand out hidden states");

@@ -30,7 +30,9 @@ struct Request {
   LogitsSink on_prompt_logits;  // when set: every prompt row's logits, in order of position
   HiddenSink on_prompt_hidden;  // when set: every prompt row's state, in order of position
   bool truncate = false;        // a prompt that is too long is cut: see truncation.h
-  std::int32_t priority = 0;    // higher ones come first
+  // The answer may hold calls of tools: special tokens that mark them are part of its text.
+  bool shows_tool_marks = false;
+  std::int32_t priority = 0;  // higher ones come first
   // Requests share what they computed only with others of the same salt.
   std::uint64_t cache_salt = 0;
 };

@@ -12,6 +12,7 @@
 #include "server/api/error.h"
 #include "server/api/model_routes.h"
 #include "server/documents.h"
+#include "server/web_files.h"
 
 namespace mistral::server {
 namespace {
@@ -69,6 +70,7 @@ const std::vector<ApiServer::Route>& ApiServer::routes() {
       {.path = "/activate_adapters", .method = "POST", .answer = &ApiServer::activate_adapters},
       {.path = "/metrics", .method = "GET", .answer = &ApiServer::metrics},
       {.path = "/", .method = "GET", .answer = &ApiServer::root, .open = true},
+      {.path = "/web/*", .method = "GET", .answer = &ApiServer::web, .open = true},
       {.path = "/health", .method = "GET", .answer = &ApiServer::health, .open = true},
       {.path = "/ready", .method = "GET", .answer = &ApiServer::ready, .open = true},
       {.path = "/docs", .method = "GET", .answer = &ApiServer::docs, .open = true},
@@ -276,8 +278,33 @@ Reply ApiServer::detokenize(const HttpRequest& request) {
   return detokenize_ids(service(), request);
 }
 
-Reply ApiServer::root(const HttpRequest&) {
-  return text_response("OK");
+// Programs that look whether somebody is there get a word, browsers the chat page.
+Reply ApiServer::root(const HttpRequest& request) {
+  if (request.header("accept").find("text/html") != std::string_view::npos) return web(request);
+  HttpResponse response = text_response("OK");
+  response.headers.emplace_back("Vary", "Accept");
+  return response;
+}
+
+Reply ApiServer::web(const HttpRequest& request) {
+  const WebFile* file = find_web_file(request.path);
+  if (file == nullptr) {
+    return ApiError::of_status(404, "invalid_request_error", "unknown_url",
+                               fmt::format("There is no {}.", request.path))
+        .response();
+  }
+  HttpResponse response{.content_type = std::string(file->content_type)};
+  response.headers = {{"ETag", std::string(file->etag)},
+                      {"Cache-Control", "no-cache"},
+                      {"Vary", "Accept"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"Content-Security-Policy", std::string(kContentSecurityPolicy)}};
+  if (request.header("if-none-match").find(file->etag) != std::string_view::npos) {
+    response.status = 304;
+  } else {
+    response.body = file->bytes;
+  }
+  return response;
 }
 
 Reply ApiServer::health(const HttpRequest&) {

@@ -68,6 +68,7 @@ class ApiServer final : public Application {
   [[nodiscard]] Reply tokenize(const HttpRequest& request);
   [[nodiscard]] Reply detokenize(const HttpRequest& request);
   [[nodiscard]] Reply root(const HttpRequest& request);
+  [[nodiscard]] Reply web(const HttpRequest& request);
   [[nodiscard]] Reply health(const HttpRequest& request);
   [[nodiscard]] Reply ready(const HttpRequest& request);
   [[nodiscard]] Reply metrics(const HttpRequest& request);

@@ -8,24 +8,14 @@
 namespace mistral::engine {
 namespace {
 
-constexpr RequestLimits kLimits = {
-    .vocab_size = 1000, .context_length = 100, .cache_tokens = 100, .has_tokenizer = false};
-
-Request request_of(std::int64_t length, std::optional<std::int64_t> max_tokens) {
-  Request request;
-  request.prompt.resize(static_cast<std::size_t>(length));
-  std::iota(request.prompt.begin(), request.prompt.end(), 0);
-  request.sampling.max_tokens = max_tokens;
-  return request;
-}
-
 void expect_left(std::int64_t length, std::optional<std::int64_t> max_tokens, std::int64_t left,
-                 RequestLimits limits = kLimits) {
-  Request request = request_of(length, max_tokens);
-  EXPECT_EQ(truncate_prompt(request, limits), length - left);
-  ASSERT_EQ(request.prompt.size(), static_cast<std::size_t>(left));
-  EXPECT_EQ(request.prompt.back(), length - 1);
-  EXPECT_EQ(request.prompt.front(), length - left);
+                 std::int64_t limit = 100) {
+  std::vector<TokenId> prompt(static_cast<std::size_t>(length));
+  std::iota(prompt.begin(), prompt.end(), 0);
+  EXPECT_EQ(truncate_prompt(prompt, max_tokens, limit), length - left);
+  ASSERT_EQ(prompt.size(), static_cast<std::size_t>(left));
+  EXPECT_EQ(prompt.back(), length - 1);
+  EXPECT_EQ(prompt.front(), length - left);
 }
 
 TEST(Truncation, WhatFitsStaysWhole) {
@@ -45,12 +35,8 @@ TEST(Truncation, LeavesRoomForTenWhereMoreWouldLeaveNothing) {
   expect_left(150, 100'000, 90);
 }
 
-TEST(Truncation, TheCacheLimitsToo) {
-  expect_left(90, 10, 40, {.vocab_size = 1000, .context_length = 100, .cache_tokens = 50});
-}
-
 TEST(Truncation, OneTokenStaysAtLeast) {
-  expect_left(90, 10, 1, {.vocab_size = 1000, .context_length = 5, .cache_tokens = 50});
+  expect_left(90, 10, 1, 5);
 }
 
 }  // namespace

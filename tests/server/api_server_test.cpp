@@ -364,5 +364,25 @@ TEST(Tokens, ThereAndBack) {
   EXPECT_EQ(post(*fake.api, "/detokenize", chat).json()["prompt"], "[user]x[assistant]");
 }
 
+TEST(ChatPage, BrowsersGetItAndProgramsAWord) {
+  ServedFake fake;
+  EXPECT_EQ(get(*fake.api, "/").body, "OK");
+  const HttpRequest browser{.method = "GET", .path = "/", .headers = {{"accept", "text/html,*/*"}}};
+  const Answered page = send(*fake.api, browser);
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+  EXPECT_NE(page.body.find("/web/app.js"), std::string::npos);
+  EXPECT_NE(page.header("Content-Security-Policy").find("default-src 'none'"), std::string::npos);
+  const Answered script = get(*fake.api, "/web/app.js");
+  EXPECT_EQ(script.status, 200);
+  EXPECT_EQ(script.content_type, "text/javascript; charset=utf-8");
+  const Answered again = send(*fake.api, {.method = "GET",
+                                          .path = "/web/app.js",
+                                          .headers = {{"if-none-match", script.header("ETag")}}});
+  EXPECT_EQ(again.status, 304);
+  EXPECT_EQ(again.body, "");
+  EXPECT_EQ(get(*fake.api, "/web/none.js").status, 404);
+}
+
 }  // namespace
 }  // namespace mistral::server

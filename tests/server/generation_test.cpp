@@ -102,17 +102,86 @@ TEST(ChatCompletions, StreamsWhatItAnswersWhole) {
   }
 }
 
-TEST(ChatCompletions, ReasoningIsToldApart) {
-  ServedFake fake;
-  // Whatever the model would say, it says this.
-  const std::string says = "<think>why</think>because";
+// Whatever the model would say, it says this.
+void say(ServedFake& fake, const std::string& text) {
   fake.model->last_id = 127;
-  fake.model->on_logits = [&](const nn::BatchSequence& sequence, std::int64_t position,
-                              std::span<float> row) {
+  fake.model->on_logits = [text](const nn::BatchSequence& sequence, std::int64_t position,
+                                 std::span<float> row) {
     const auto at = static_cast<std::size_t>(position + 1 - sequence.rope_length);
     std::fill(row.begin(), row.end(), 0.0F);
-    row[at < says.size() ? static_cast<std::size_t>(says[at]) : 0U] = 9;
+    row[at < text.size() ? static_cast<std::size_t>(text[at]) : 0U] = 9;
   };
+}
+
+Json with_tools(Json body) {
+  body["tools"] = Json::parse(
+      R"([{"type":"function","function":{"name":"weather","parameters":{"type":"object"}}}])");
+  return body;
+}
+
+constexpr const char* kTwoCalls =
+    "<think>Look.</think>Wait.\n"
+    "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>\n"
+    "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call>";
+
+TEST(ChatCompletions, CallsOfToolsAreRecognised) {
+  ServedFake fake;
+  say(fake, kTwoCalls);
+  const Json whole = post(*fake.api, kChat, with_tools(chat_of("x", 500))).json();
+  const Json& choice = whole["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+  EXPECT_EQ(choice["message"]["content"], "Wait.");
+  EXPECT_EQ(choice["message"]["reasoning_content"], "Look.");
+  const Json& calls = choice["message"]["tool_calls"];
+  ASSERT_EQ(calls.size(), 2U);
+  EXPECT_EQ(calls[0]["type"], "function");
+  EXPECT_EQ(calls[0]["function"]["name"], "weather");
+  EXPECT_EQ(Json::parse(calls[0]["function"]["arguments"].get<std::string>())["city"], "Paris");
+  EXPECT_EQ(Json::parse(calls[1]["function"]["arguments"].get<std::string>())["city"], "Rome");
+  EXPECT_NE(calls[0]["id"], calls[1]["id"]);
+
+  Json body = with_tools(chat_of("x", 500));
+  body["stream"] = true;
+  std::vector<Json> streamed;
+  std::string reason;
+  for (const std::string& event : post(*fake.api, kChat, body).events()) {
+    if (event == "[DONE]") continue;
+    const Json chunk = Json::parse(event);
+    const Json& one = chunk["choices"][0];
+    for (const Json& call : one["delta"].value("tool_calls", Json::array())) {
+      const std::size_t index = call["index"];
+      if (index == streamed.size()) {
+        streamed.push_back(call);
+        streamed.back().erase("index");
+      } else {
+        auto& arguments = streamed[index]["function"]["arguments"].get_ref<std::string&>();
+        arguments += call["function"]["arguments"].get<std::string>();
+      }
+    }
+    if (!one["finish_reason"].is_null()) reason = one["finish_reason"];
+  }
+  EXPECT_EQ(reason, "tool_calls");
+  EXPECT_EQ(Json(streamed), calls);
+}
+
+TEST(ChatCompletions, CallsThatAreNotWantedAreText) {
+  ServedFake fake;
+  say(fake, kTwoCalls);
+  Json none = with_tools(chat_of("x", 500));
+  none["tool_choice"] = "none";
+  const Json text = post(*fake.api, kChat, none).json()["choices"][0];
+  EXPECT_EQ(text["finish_reason"], "stop");
+  EXPECT_FALSE(text["message"].contains("tool_calls"));
+  EXPECT_NE(text["message"]["content"].get<std::string>().find("<tool_call>"), std::string::npos);
+  Json one = with_tools(chat_of("x", 500));
+  one["parallel_tool_calls"] = false;
+  EXPECT_EQ(post(*fake.api, kChat, one).json()["choices"][0]["message"]["tool_calls"].size(), 1U);
+}
+
+TEST(ChatCompletions, ReasoningIsToldApart) {
+  ServedFake fake;
+  const std::string says = "<think>why</think>because";
+  say(fake, says);
   const Json whole = post(*fake.api, kChat, chat_of("x", 100)).json();
   EXPECT_EQ(whole["choices"][0]["message"]["content"], "because");
   EXPECT_EQ(whole["choices"][0]["message"]["reasoning_content"], "why");

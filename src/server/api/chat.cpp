@@ -17,6 +17,7 @@
 #include "server/api/request_options.h"
 #include "server/api/sampling_fields.h"
 #include "server/api/tools.h"
+#include "text/tool_calls/tool_call_format.h"
 
 namespace mistral::server {
 namespace {
@@ -131,6 +132,16 @@ Reply chat_completions(const Service& service, const HttpRequest& http,
 
   engine::PreparedPrompt prompt = prepare(service, fields, tools);
   const text::ReasoningStyle style = engine::reasoning_style(service.model(), prompt);
+  ChatExchange::ChatSettings settings;
+  if (tools.may_call) {
+    const text::ChatTemplate* used = template_of(service.model(), true);
+    const text::ToolCallFormat& format = text::tool_call_format(
+        used == nullptr ? std::string_view() : used->source(), service.model().tokenizer.get());
+    settings.calls.tools = std::make_shared<const text::ToolSet>(text::tool_set(tools.tools));
+    settings.calls.name_first = format.name_first;
+    if (!tools.parallel) settings.calls.limits.calls = 1;
+    request.shows_tool_marks = true;
+  }
   service.truncate(prompt.ids, request.sampling);
   request.prompt = std::move(prompt.ids);
   const bool ignore_eos = request.sampling.ignore_eos;
@@ -142,7 +153,6 @@ Reply chat_completions(const Service& service, const HttpRequest& http,
     if (told.param() != "prompt") throw told;
     throw ApiError("messages", told.what(), told.code());
   }
-  ChatExchange::ChatSettings settings;
   settings.generation = {.stream = options.stream,
                          .include_usage = options.include_usage,
                          .request_id = http.id,

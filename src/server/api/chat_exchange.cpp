@@ -1,5 +1,7 @@
 #include "server/api/chat_exchange.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -16,7 +18,9 @@ ChatExchange::ChatExchange(const Service& service, ChatSettings settings,
       ignore_eos_(settings.ignore_eos),
       id_(make_id("chatcmpl")),
       created_(unix_seconds()) {
-  for (std::size_t i = 0; i < answers(); ++i) choices_.emplace_back(settings.style);
+  for (std::size_t i = 0; i < answers(); ++i) {
+    choices_.emplace_back(settings.style, settings.calls);
+  }
   chunk_begin_ =
       fmt::format(R"({{"id":{},"object":"chat.completion.chunk","created":{},"model":{},)"
                   R"("system_fingerprint":"local","choices":[)",
@@ -40,6 +44,7 @@ void ChatExchange::put(std::size_t index, AnswerParts parts, std::string& out) {
   if (!streams()) {
     choice.text.reasoning += parts.reasoning;
     choice.text.content += parts.content;
+    std::ranges::move(parts.calls, std::back_inserter(choice.text.calls));
     return;
   }
   if (!std::exchange(choice.begun, true)) {
@@ -51,17 +56,34 @@ void ChatExchange::put(std::size_t index, AnswerParts parts, std::string& out) {
   if (!parts.content.empty() || !choice.logprobs.empty()) {
     append_chunk(index, {{"content", std::move(parts.content)}}, "", out);
   }
+  for (const text::ToolCall& call : parts.calls) {
+    Json json = call_json(index, choice.calls_sent, call);
+    json["index"] = choice.calls_sent++;
+    append_chunk(index, {{"tool_calls", Json::array({std::move(json)})}}, "", out);
+  }
+}
+
+Json ChatExchange::call_json(std::size_t index, std::size_t call,
+                             const text::ToolCall& from) const {
+  Json json = Json::object();
+  json["id"] = fmt::format("{}-{}-{}", make_id("call"), index, call);
+  json["type"] = "function";
+  json["function"] = {{"name", from.name}, {"arguments", from.arguments}};
+  return json;
 }
 
 void ChatExchange::on_finish(std::size_t index, const engine::FinishEvent& end, std::string& out) {
   Choice& choice = choices_[index];
   usage().add(end.usage, index == 0);
   AnswerParts parts = choice.splitter.push(end.text);
-  const AnswerParts last = choice.splitter.finish();
+  AnswerParts last = choice.splitter.finish();
   parts.reasoning += last.reasoning;
   parts.content += last.content;
+  std::ranges::move(last.calls, std::back_inserter(parts.calls));
   put(index, std::move(parts), out);
   choice.finish_reason = finish_text(end.reason);
+  const std::size_t calls = streams() ? choice.calls_sent : choice.text.calls.size();
+  if (calls > 0 && end.reason == FinishReason::kStop) choice.finish_reason = "tool_calls";
   if (streams()) append_chunk(index, Json::object(), choice.finish_reason, out);
 }
 
@@ -93,10 +115,18 @@ HttpResponse ChatExchange::whole() {
     Choice& choice = choices_[i];
     Json message = Json::object();
     message["role"] = "assistant";
-    message["content"] = std::move(choice.text.content);
+    const bool only_calls = choice.text.content.empty() && !choice.text.calls.empty();
+    message["content"] = only_calls ? Json() : Json(std::move(choice.text.content));
     message["refusal"] = nullptr;
     if (!choice.text.reasoning.empty()) {
       message["reasoning_content"] = std::move(choice.text.reasoning);
+    }
+    if (!choice.text.calls.empty()) {
+      Json calls = Json::array();
+      for (const text::ToolCall& call : choice.text.calls) {
+        calls.push_back(call_json(i, calls.size(), call));
+      }
+      message["tool_calls"] = std::move(calls);
     }
     Json json = Json::object();
     json["index"] = i;

@@ -15,6 +15,7 @@ class ChatExchange final : public GenerationExchange {
   struct ChatSettings {
     Settings generation;
     text::ReasoningStyle style;
+    CallSettings calls;
     bool logprobs = false;
     bool ignore_eos = false;
   };
@@ -29,14 +30,18 @@ class ChatExchange final : public GenerationExchange {
 
  private:
   struct Choice {
-    explicit Choice(const text::ReasoningStyle& style) : splitter(style) {}
+    Choice(const text::ReasoningStyle& style, const CallSettings& calls) : splitter(style, calls) {}
     AnswerSplitter splitter;
     AnswerParts text;  // so far, when the answer is sent whole
+    std::size_t calls_sent = 0;
     bool begun = false;
     bool thinks = false;
     Json logprobs = Json::array();  // so far; of a stream those not sent yet
     std::string_view finish_reason;
   };
+  // OpenAI's form of call number `call` of a choice.
+  [[nodiscard]] Json call_json(std::size_t index, std::size_t call,
+                               const text::ToolCall& from) const;
   void put(std::size_t index, AnswerParts parts, std::string& out);
   // A chunk with one choice. `finish_reason` empty: null.
   void append_chunk(std::size_t index, const Json& delta, std::string_view finish_reason,

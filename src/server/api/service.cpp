@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "core/log.h"
+#include "engine/truncation.h"
 #include "server/api/error.h"
 
 namespace mistral::server {
@@ -46,17 +46,8 @@ void Service::seed(SamplingParams& sampling) const {
 }
 
 void Service::truncate(std::vector<TokenId>& prompt, const SamplingParams& sampling) const {
-  const std::int64_t limit = model_.loaded.model->context_length();
-  const auto length = static_cast<std::int64_t>(prompt.size());
-  if (!options_.truncate_sequence || length <= limit) return;
-  constexpr std::int64_t kRoom = 10;
-  const std::int64_t over = length - limit;
-  std::int64_t room = sampling.max_tokens.value_or(kRoom);
-  if (room < 1 || over + room >= length) room = kRoom;
-  const std::int64_t drop = std::min(over + room, length - 1);
-  log::warn("a prompt of {} tokens is longer than {}: its first {} are dropped", length, limit,
-            drop);
-  prompt.erase(prompt.begin(), prompt.begin() + drop);
+  if (!options_.truncate_sequence) return;
+  engine::truncate_prompt(prompt, sampling.max_tokens, model_.loaded.model->context_length());
 }
 
 void check_model_field(const Fields& fields) {

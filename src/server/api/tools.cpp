@@ -38,7 +38,7 @@ ToolSettings read_tools(const Fields& fields) {
   for (const char* name : {"functions", "function_call"}) {
     if (fields.has(name)) fields.unsupported(name, "use 'tools' and 'tool_choice' instead.");
   }
-  (void)fields.boolean("parallel_tool_calls");
+  settings.parallel = fields.boolean("parallel_tool_calls").value_or(true);
   if (const Json* tools = fields.array("tools")) {
     for (std::size_t i = 0; i < tools->size(); ++i) check_tool((*tools)[i], i);
     settings.tools = *tools;
@@ -55,9 +55,9 @@ ToolSettings read_tools(const Fields& fields) {
     }
   }
   // With "none" the model may read of the tools, but does not call them.
-  if (!settings.tools.empty() && choice != "none") {
-    fields.unsupported(fields.has("tool_choice") ? "tool_choice" : "tools",
-                       "calls of tools are not recognised by this server.");
+  settings.may_call = choice != "none";
+  if (choice == "required" || choice == "named") {
+    fields.unsupported("tool_choice", "answers cannot be held to a form by this server.");
   }
   return settings;
 }

@@ -8,6 +8,8 @@ namespace mistral::server {
 
 struct ToolSettings {
   Json tools = Json::array();  // for the template; empty: none
+  bool may_call = false;       // calls are looked for in the answer
+  bool parallel = true;        // more than one of them
 };
 
 // Throws ApiError that names the field.
