@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "engine/answer.h"
 #include "engine/block_manager.h"
+#include "engine/mask_worker.h"
 #include "engine/request_check.h"
 #include "engine/scheduler.h"
 #include "engine/step_cost.h"
@@ -84,6 +85,7 @@ struct Engine::Impl {
   void propose();
   [[nodiscard]] std::int32_t prompt_rows() const;
   void build_batch();
+  void start_masks();
   void compute();
   void deliver();
   void deliver_rows(Answer& answer, const PlannedRows& rows, std::int64_t first_position,
@@ -122,6 +124,8 @@ struct Engine::Impl {
   std::vector<DraftRequest> proposals;
   std::vector<Answer*> proposed;  // whose they are
   nn::Batch batch;
+  std::vector<MaskWorker::Job> mask_jobs;
+  std::optional<MaskWorker> mask_worker;  // from the first constrained answer on
   std::vector<float> logits;
   SamplerScratch scratch;
   std::uint64_t cancellations_seen = 0;
@@ -316,6 +320,9 @@ void Engine::Impl::propose() {
     options.drafter->propose(proposals);
     for (Answer* answer : proposed) {
       answer->drafts = answer->draft.tokens;
+      if (answer->constraint) {
+        answer->drafts.resize(answer->constraint->allowed_drafts(answer->drafts));
+      }
       guesses += static_cast<std::int64_t>(answer->drafts.size());
     }
   } catch (const std::exception& error) {
@@ -365,10 +372,32 @@ void Engine::Impl::build_batch() {
   }
 }
 
+// The rows that tokens are drawn from, of constrained answers: their masks are made meanwhile.
+void Engine::Impl::start_masks() {
+  mask_jobs.clear();
+  for (const PlannedRows& planned : rows) {
+    Answer& answer = answer_of(planned.sequence);
+    if (!planned.samples || !answer.constraint) continue;
+    const auto drafts = static_cast<std::size_t>(planned.drafts);
+    mask_jobs.push_back(
+        {.constraint = &*answer.constraint, .drafts = std::span(answer.drafts).first(drafts)});
+  }
+  if (mask_jobs.empty()) return;
+  if (!mask_worker) mask_worker.emplace();
+  mask_worker->start(mask_jobs);
+}
+
 void Engine::Impl::compute() {
   const std::size_t size = batch.logit_rows.size() * static_cast<std::size_t>(limits.vocab_size);
   if (logits.size() < size) logits.resize(size);
-  model.forward(batch, std::span(logits).first(size));
+  start_masks();
+  try {
+    model.forward(batch, std::span(logits).first(size));
+  } catch (...) {
+    if (mask_worker) mask_worker->finish();
+    throw;
+  }
+  if (mask_worker) mask_worker->finish();
 }
 
 void Engine::Impl::deliver() {
@@ -412,7 +441,7 @@ void Engine::Impl::deliver_rows(Answer& answer, const PlannedRows& planned,
   for (std::int32_t i = 0; !end && i <= planned.drafts; ++i) {
     const std::span<const float> logits_row = row(planned.count - planned.drafts - 1 + i);
     if (i == planned.drafts) {
-      const TokenId token = answer.choose(logits_row, scratch);
+      const TokenId token = answer.choose(static_cast<std::size_t>(i), logits_row, scratch);
       end = answer.accept(token, end_tokens, limits.context_length);
       break;
     }
@@ -424,6 +453,7 @@ void Engine::Impl::deliver_rows(Answer& answer, const PlannedRows& planned,
     ++right;
     ++answer.computed;
   }
+  if (!end) end = answer.accept_forced(end_tokens, limits.context_length);
   if (planned.drafts > 0) {
     answer.draft_control.note(planned.drafts, right);
     stats.drafted_tokens += planned.drafts;

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/thread_pool.h"
 #include "engine/chat.h"
+#include "engine/constraints.h"
 #include "engine/draft_model.h"
 #include "engine/engine.h"
 #include "engine/generation_impl.h"
@@ -145,6 +146,7 @@ struct Model::Impl {
         pool(options.threads > 0 ? options.threads : ThreadPool::default_size()),
         loaded(models::load(models::locate_or_fetch(options.path, {}), load, pool)),
         draft(load_draft(options)),
+        constraints(loaded),
         engine(*loaded.model, loaded.tokenizer.get(), loaded.end_tokens, engine_options(options)) {
     load.on_progress = nullptr;
     info = {.name = loaded.name,
@@ -194,6 +196,7 @@ struct Model::Impl {
     engine::Request request;
     request.prompt = std::move(prompt);
     request.sampling = sampling;
+    if (sampling.constraint) request.constraint = constraints.compile(*sampling.constraint);
     std::vector<Generation> generations;
     for (engine::RequestHandle& handle : engine.submit(std::move(request), count)) {
       generations.push_back(
@@ -221,6 +224,7 @@ struct Model::Impl {
   ThreadPool pool;
   models::LoadedModel loaded;  // computes on pool
   std::optional<models::LoadedModel> draft;
+  engine::ModelConstraints constraints;
   engine::Engine engine;  // runs loaded
   ModelInfo info;
 };
