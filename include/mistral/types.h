@@ -89,8 +89,8 @@ struct SamplingParams {
   std::vector<LogitsProcessor> logits_processors;      // called in order
 
   // What the text of the answer must look like. Applied after min_tokens' and all other changes of
-  // logits; tokens that it leaves no choice about are not drawn. The answer ends where the constraint
-  // says that nothing can follow.
+  // logits; tokens that it leaves no choice about are not drawn. The answer ends where the
+  // constraint says that nothing can follow.
   std::optional<Constraint> constraint;
 
   // Report the natural logarithm of each chosen token's probability, and with top_logprobs (0 to

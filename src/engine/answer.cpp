@@ -56,8 +56,7 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
   usage_.prompt_tokens = prompt_length;
 }
 
-TokenId Answer::choose(std::size_t behind, std::span<const float> logits,
-                       SamplerScratch& scratch) {
+TokenId Answer::choose(std::size_t behind, std::span<const float> logits, SamplerScratch& scratch) {
   const grammar::TokenMask* mask = constraint ? &constraint->mask(behind) : nullptr;
   const TokenId token = sampler.sample(logits, tokens, scratch, mask);
   if (sampler.reports_logprobs()) sampler.logprobs(token, scratch, logprobs_.emplace());

@@ -1,6 +1,7 @@
 // Chooses the next token: penalties → bias → logits processors → mask of a constraint → (greedy:
-// argmax) | temperature → softmax → top-n-sigma → top-k → top-p → min-p → typical → XTC → draw. mistral/types.h says what
-// each does. Mirostat stands in place of everything between softmax and draw.
+// argmax) | temperature → softmax → top-n-sigma → top-k → top-p → min-p → typical → XTC → draw.
+// mistral/types.h says what each does. Mirostat stands in place of everything between softmax and
+// draw.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,9 @@
 // Constrained answers through the engine, with a model that would rather say anything else.
+#include "text/grammar/constraint.h"
+
 #include "engine/answer_constraint.h"
 #include "engine/client.h"
 #include "error_of.h"
-#include "text/grammar/constraint.h"
 
 namespace mistral::engine {
 namespace {
@@ -219,8 +220,8 @@ TEST_F(ConstraintTest, FailureEndsOneRequestOnly) {
   // The vocabulary has no token for a part of what must come: no id above 255 is the byte 0xFF.
   std::vector<std::string> texts(static_cast<std::size_t>(model.vocab));
   texts['a'] = "a";
-  const auto poor = std::make_shared<const grammar::ConstraintVocabulary>(
-      texts, std::vector<TokenId>{kEnd});
+  const auto poor =
+      std::make_shared<const grammar::ConstraintVocabulary>(texts, std::vector<TokenId>{kEnd});
   const auto impossible =
       grammar::compile_constraint({.kind = Kind::kRegex, .text = "[ab]b"}, poor);
   RequestHandle bad = engine->submit(constrained(impossible, 1));

@@ -104,8 +104,7 @@ class DfaBuilder {
     budget_.tick();
     budget_.check_automaton(dfa_.label_.size() + 1);
     if (dfa_.next_.size() + dfa_.class_count_ > charged_) {
-      // In larger steps: this is called for every state.
-      constexpr std::size_t kStep = std::size_t{1} << 14U;
+      // In larger steps, as this is called for every state; small automata are free.
       budget_.add_bytes(kStep * sizeof(StateId));
       charged_ += kStep;
     }
@@ -127,6 +126,7 @@ class DfaBuilder {
 
  private:
   static constexpr std::size_t kMostToMinimise = 3000;
+  static constexpr std::size_t kStep = std::size_t{1} << 14U;
 
   // States from which nothing is accepted become kDead.
   void remove_useless() {
@@ -245,7 +245,7 @@ class DfaBuilder {
   Budget& budget_;
   std::bitset<256> cuts_;
   std::vector<std::uint8_t> first_byte_;
-  std::size_t charged_ = 0;
+  std::size_t charged_ = kStep;
   Dfa dfa_;
 };
 
@@ -396,8 +396,7 @@ Dfa product(const Dfa& a, const Dfa& b, Budget& budget, bool a_must_live, bool b
     if ((x == kDead && (a_must_live || y == kDead)) || (y == kDead && b_must_live)) return kDead;
     const auto [found, added] = ids.try_emplace(key(x, y), static_cast<StateId>(pairs.size()));
     if (added) {
-      const bool accepts =
-          accept(x != kDead && a.accepts(x), y != kDead && b.accepts(y));
+      const bool accepts = accept(x != kDead && a.accepts(x), y != kDead && b.accepts(y));
       std::ignore = builder.add(accepts ? 0 : -1);
       pairs.emplace_back(x, y);
     }

@@ -87,8 +87,7 @@ bool CodePointSet::contains(std::uint32_t code_point) const {
   return after != all.begin() && std::prev(after)->high >= code_point;
 }
 
-void append_utf8_sequences(std::uint32_t low, std::uint32_t high,
-                           std::vector<ByteSequence>& out) {
+void append_utf8_sequences(std::uint32_t low, std::uint32_t high, std::vector<ByteSequence>& out) {
   if (low > high) return;
   if (low <= kLastSurrogate && high >= kFirstSurrogate) {
     if (low < kFirstSurrogate) append_utf8_sequences(low, kFirstSurrogate - 1, out);

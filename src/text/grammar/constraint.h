@@ -1,5 +1,5 @@
-// Constrained answers: a constraint is compiled once for a vocabulary, off the engine's thread; each
-// answer follows it with a state of its own.
+// Constrained answers: a constraint is compiled once for a vocabulary, off the engine's thread;
+// each answer follows it with a state of its own.
 //
 //   ConstraintCompiler compiler(vocabulary);
 //   auto constraint = compiler.compile({Constraint::Kind::kRegex, "[0-9]+"});

@@ -7,8 +7,12 @@
 namespace mistral::grammar {
 namespace {
 
-// A set this large means that the text can be understood in absurdly many ways.
-constexpr std::size_t kMostItems = 20'000;
+// More than this means that the text can be understood in absurdly many ways: items in a set and in
+// all sets, and entries looked at for one byte and for the tokens that may follow (some 20 ms).
+constexpr std::size_t kMostItems = 5'000;
+constexpr std::size_t kMostItemsInAll = 4'000'000;
+constexpr std::size_t kMostWorkForByte = 1'000'000;
+constexpr std::size_t kMostWorkForTokens = 8'000'000;
 // So many entries are compared one by one before a table is made.
 constexpr std::size_t kFewItems = 24;
 // Subtrees of fewer nodes are walked byte by byte.
@@ -17,7 +21,7 @@ constexpr TrieNode kSmallTree = 48;
 }  // namespace
 
 EarleyMachine::EarleyMachine(std::shared_ptr<const Grammar> grammar)
-    : grammar_(std::move(grammar)) {
+    : grammar_(std::move(grammar)), work_left_(kMostWorkForByte) {
   open_set();
   add_item(grammar_->rule_start[grammar_->start_rule], 0);
   finish_items();
@@ -40,9 +44,7 @@ void EarleyMachine::remove_last_set() {
 void EarleyMachine::add_item(std::uint32_t state, std::uint32_t origin) {
   const std::size_t first = sets_.back().first_item;
   const std::size_t count = items_.size() - first;
-  const auto key = [](const Item& item) {
-    return std::uint64_t{item.state} << 32U | item.origin;
-  };
+  const auto key = [](const Item& item) { return std::uint64_t{item.state} << 32U | item.origin; };
   if (count < kFewItems) {
     for (std::size_t i = first; i < items_.size(); ++i) {
       if (items_[i].state == state && items_[i].origin == origin) return;
@@ -52,12 +54,18 @@ void EarleyMachine::add_item(std::uint32_t state, std::uint32_t origin) {
       for (std::size_t i = first; i < items_.size(); ++i) known_.insert(key(items_[i]));
     }
     if (!known_.insert(key({state, origin})).second) return;
-    if (count > kMostItems) {
-      throw Error(ErrorKind::kResource,
-                  "the constraint is too ambiguous: the text can be understood in too many ways");
-    }
+    if (count > kMostItems || items_.size() > kMostItemsInAll) work_left_ = 0;
   }
   items_.push_back({.state = state, .origin = origin});
+}
+
+void EarleyMachine::spend(std::size_t work) {
+  if (work < work_left_) {
+    work_left_ -= work;
+    return;
+  }
+  throw Error(ErrorKind::kResource,
+              "the constraint is too ambiguous: the text can be understood in too many ways");
 }
 
 void EarleyMachine::add_flight(std::uint32_t terminal, StateId state, std::uint32_t origin) {
@@ -70,6 +78,7 @@ void EarleyMachine::add_flight(std::uint32_t terminal, StateId state, std::uint3
 
 void EarleyMachine::complete(std::uint32_t symbol, std::uint32_t origin) {
   const std::size_t end = item_end(origin);
+  spend(end - sets_[origin].first_item + 1);
   for (std::size_t i = sets_[origin].first_item; i < end; ++i) {
     const Item item = items_[i];
     const Grammar::State& state = grammar_->states[item.state];
@@ -84,6 +93,7 @@ void EarleyMachine::complete(std::uint32_t symbol, std::uint32_t origin) {
 void EarleyMachine::finish_items() {
   const std::uint32_t here = current();
   for (; done_items_ < items_.size(); ++done_items_) {
+    spend(1 + (flights_.size() - sets_.back().first_flight) / 4);
     const Item item = items_[done_items_];
     const Grammar::State state = grammar_->states[item.state];
     if (state.accepts) {
@@ -109,6 +119,11 @@ void EarleyMachine::finish_items() {
 }
 
 bool EarleyMachine::push(std::uint8_t byte) {
+  work_left_ = kMostWorkForByte;
+  return push_byte(byte);
+}
+
+bool EarleyMachine::push_byte(std::uint8_t byte) {
   const std::size_t first = sets_.back().first_flight;
   const std::size_t end = flights_.size();
   open_set();
@@ -146,25 +161,25 @@ ByteSet EarleyMachine::next_bytes() {
 }
 
 void EarleyMachine::allow_tokens(const TokenTrie& trie, int which, TokenMask& mask) {
-  allow_below({.trie = trie, .which = which, .mask = mask}, 0);
+  work_left_ = kMostWorkForTokens;
+  const std::size_t depth = sets_.size();
+  try {
+    allow_below({.trie = trie, .which = which, .mask = mask}, 0);
+  } catch (...) {
+    pop(sets_.size() - depth);
+    throw;
+  }
 }
 
 void EarleyMachine::allow_below(const Walk& walk, TrieNode node) {
-  const std::size_t depth = sets_.size();
   const std::size_t first = sets_.back().first_flight;
   const std::size_t end = flights_.size();
   for (std::size_t i = first; i < end; ++i) {
     const Flight flight = flights_[i];
-    const auto fates = grammar_->terminals[flight.terminal]->fates(walk.trie, walk.which,
-                                                                   flight.state, node);
+    const auto fates =
+        grammar_->terminals[flight.terminal]->fates(walk.trie, walk.which, flight.state, node);
     fates->allow(walk.mask);
-    if (fates->exits.empty()) continue;
-    try {
-      allow_after(walk, flight, *fates);
-    } catch (...) {
-      pop(sets_.size() - depth);
-      throw;
-    }
+    if (!fates->exits.empty()) allow_after(walk, flight, *fates);
   }
 }
 
@@ -177,10 +192,9 @@ void EarleyMachine::allow_after(const Walk& walk, const Flight& flight, const To
   const ByteSet follow = next_bytes();
   for (auto at = fates.exits.begin(); at != fates.exits.end();) {
     const std::uint8_t byte = at->byte;
-    const auto end = std::find_if(at, fates.exits.end(), [byte](const TokenFates::Exit& exit) {
-      return exit.byte != byte;
-    });
-    if (follow.test(byte) && push(byte)) {
+    const auto end = std::find_if(
+        at, fates.exits.end(), [byte](const TokenFates::Exit& exit) { return exit.byte != byte; });
+    if (follow.test(byte) && push_byte(byte)) {
       for (; at != end; ++at) {
         for (const TokenId id : walk.trie.tokens(at->node)) walk.mask.allow(id);
         if (walk.trie.end(at->node) - at->node <= kSmallTree) {
@@ -198,7 +212,8 @@ void EarleyMachine::allow_after(const Walk& walk, const Flight& flight, const To
 
 void EarleyMachine::try_below(const Walk& walk, TrieNode node) {
   for (TrieNode at = node + 1; at < walk.trie.end(node); at = walk.trie.end(at)) {
-    if (!push(walk.trie.byte(at))) continue;
+    spend(1);
+    if (!push_byte(walk.trie.byte(at))) continue;
     for (const TokenId id : walk.trie.tokens(at)) walk.mask.allow(id);
     try_below(walk, at);
     pop(1);

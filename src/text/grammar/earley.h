@@ -42,12 +42,16 @@ class EarleyMachine : public Machine {
   };
 
   void open_set();
+  void spend(std::size_t work);
+  [[nodiscard]] bool push_byte(std::uint8_t byte);
   void add_item(std::uint32_t state, std::uint32_t origin);
   void add_flight(std::uint32_t terminal, StateId state, std::uint32_t origin);
   void complete(std::uint32_t symbol, std::uint32_t origin);
   void finish_items();
   void remove_last_set();
-  [[nodiscard]] std::uint32_t current() const { return static_cast<std::uint32_t>(sets_.size() - 1); }
+  [[nodiscard]] std::uint32_t current() const {
+    return static_cast<std::uint32_t>(sets_.size() - 1);
+  }
   [[nodiscard]] std::size_t item_end(std::uint32_t set) const {
     return set + 1 < sets_.size() ? sets_[set + 1].first_item : items_.size();
   }
@@ -66,6 +70,7 @@ class EarleyMachine : public Machine {
   std::vector<Item> items_;
   std::vector<Flight> flights_;
   std::vector<Set> sets_;
+  std::size_t work_left_ = 0;   // of this call
   std::size_t done_items_ = 0;  // of the last set: they are completed and predicted
   // Items of the last set, once there are many of them.
   std::unordered_set<std::uint64_t> known_;

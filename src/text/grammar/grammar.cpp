@@ -335,9 +335,8 @@ class Assembler {
     std::erase_if(set, [&](std::uint32_t state) {
       const auto& edges = network.edges[state];
       return state != network.end &&
-             std::all_of(edges.begin(), edges.end(), [](const Grammar::Edge& edge) {
-               return edge.symbol == Network::kFree;
-             });
+             std::all_of(edges.begin(), edges.end(),
+                         [](const Grammar::Edge& edge) { return edge.symbol == Network::kFree; });
     });
     std::sort(set.begin(), set.end());
   }
@@ -349,7 +348,8 @@ class Assembler {
     std::vector<Set> sets;
     const auto base = static_cast<std::uint32_t>(grammar.states.size());
     const auto id_of = [&](Set set) {
-      const auto [found, added] = ids.try_emplace(set, base + static_cast<std::uint32_t>(sets.size()));
+      const auto [found, added] =
+          ids.try_emplace(set, base + static_cast<std::uint32_t>(sets.size()));
       if (added) {
         budget_.check_automaton(sets.size());
         budget_.add_bytes(2 * set.size() * sizeof(std::uint32_t) + sizeof(Grammar::State) + 64);
@@ -367,7 +367,8 @@ class Assembler {
       for (const std::uint32_t member : sets[at]) {
         state.accepts = state.accepts || member == network.end;
         for (const Grammar::Edge& edge : network.edges[member]) {
-          if (edge.symbol == Network::kFree || !usable(edge.symbol) || !alive[edge.target]) continue;
+          if (edge.symbol == Network::kFree || !usable(edge.symbol) || !alive[edge.target])
+            continue;
           moves[edge.symbol].push_back(edge.target);
         }
       }

@@ -1,5 +1,5 @@
-// JSON schemas as grammars. docs/constraints.md says which keywords are enforced, which are refused,
-// and where less is accepted than the schema allows.
+// JSON schemas as grammars. docs/constraints.md says which keywords are enforced, which are
+// refused, and where less is accepted than the schema allows.
 #pragma once
 
 #include <memory>
@@ -10,8 +10,8 @@
 
 namespace mistral::grammar {
 
-// Throws Error (kInvalidArgument) that names line and column of what is no JSON, or the JSON pointer
-// and the keyword.
+// Throws Error (kInvalidArgument) that names line and column of what is no JSON, or the JSON
+// pointer and the keyword.
 [[nodiscard]] std::shared_ptr<const Grammar> compile_json_schema(
     std::string_view text, const ConstraintVocabulary& vocabulary, Budget& budget);
 

@@ -88,11 +88,8 @@ class Compiler {
     const std::uint32_t rule = builder_.add_rule();
     rules_.emplace(std::move(key), rule);
     budget_.add_states(1);
-    waiting_.push_back({.rule = rule,
-                        .name = name,
-                        .definition = &definition,
-                        .arguments = arguments,
-                        .at = at});
+    waiting_.push_back(
+        {.rule = rule, .name = name, .definition = &definition, .arguments = arguments, .at = at});
     return rule;
   }
 
@@ -257,7 +254,8 @@ class Compiler {
     }
     std::string pattern = {};
     for (const char c : node.text) {
-      if (static_cast<unsigned char>(c) < 0x80 && std::ispunct(static_cast<unsigned char>(c)) != 0) {
+      if (static_cast<unsigned char>(c) < 0x80 &&
+          std::ispunct(static_cast<unsigned char>(c)) != 0) {
         pattern += '\\';
       }
       pattern += c;

@@ -1,6 +1,6 @@
-// Grammars in the language of Lark (https://lark-parser.readthedocs.io, "Grammar Reference"): rules,
-// terminals, strings, regular expressions, ranges, repetitions, templates, aliases, priorities,
-// %ignore, and %import of the terminals of `common`.
+// Grammars in the language of Lark (https://lark-parser.readthedocs.io, "Grammar Reference"):
+// rules, terminals, strings, regular expressions, ranges, repetitions, templates, aliases,
+// priorities, %ignore, and %import of the terminals of `common`.
 //
 // A text belongs to the language when some derivation spells it, with ignored terminals between any
 // two terminals, as with Lark's parser "earley" and its lexer "dynamic_complete". Priorities choose

@@ -15,10 +15,10 @@ namespace mistral::grammar {
 
 struct LarkNode {
   enum class Kind : std::uint8_t {
-    kString,    // `text` without quotes, escapes resolved; `flags` may hold i
-    kRegex,     // `text` between the slashes
-    kRange,     // from the character `text` to the character `text_to`
-    kName,      // a rule, a terminal or a parameter; children are the arguments of a template
+    kString,  // `text` without quotes, escapes resolved; `flags` may hold i
+    kRegex,   // `text` between the slashes
+    kRange,   // from the character `text` to the character `text_to`
+    kName,    // a rule, a terminal or a parameter; children are the arguments of a template
     kSequence,
     kChoice,
     kRepeat,

@@ -193,8 +193,9 @@ class LrTableBuilder {
     table.actions_.resize(states_.size() * columns);
     table.gotos_.resize(states_.size() * grammar_.rule_count, 0);
     for (const LrGrammar::Production& production : productions_) {
-      table.reductions_.push_back({.rule = production.rule,
-                                   .length = static_cast<std::uint32_t>(production.symbols.size())});
+      table.reductions_.push_back(
+          {.rule = production.rule,
+           .length = static_cast<std::uint32_t>(production.symbols.size())});
     }
     for (std::size_t id = 0; id < states_.size(); ++id) {
       LrAction* row = &table.actions_[id * columns];
@@ -236,8 +237,8 @@ class LrTableBuilder {
         break;
     }
     const auto& left = productions_[production].precedence;
-    const auto& right = terminal < grammar_.precedence.size() ? grammar_.precedence[terminal]
-                                                              : std::nullopt;
+    const auto& right =
+        terminal < grammar_.precedence.size() ? grammar_.precedence[terminal] : std::nullopt;
     if (!left || !right) return;
     const bool reduces = left->level != right->level ? left->level > right->level
                                                      : right->side == LrGrammar::Side::kLeft;

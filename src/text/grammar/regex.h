@@ -1,5 +1,5 @@
-// Regular expressions in the syntax of Rust's regex crate, without what is not regular (look-around,
-// back-references) and without word boundaries and multi-line anchors.
+// Regular expressions in the syntax of Rust's regex crate, without what is not regular
+// (look-around, back-references) and without word boundaries and multi-line anchors.
 #pragma once
 
 #include <string_view>
@@ -14,8 +14,8 @@ struct RegexOptions {
   // Characters are bytes instead of code points.
   bool bytes = false;
   // As in JavaScript and Python: classes do not nest, a brace that is no count is a character.
-  // \D, \W and \S hold ASCII only: what these languages call digits, letters and spaces beyond ASCII
-  // differs, so it is neither in them nor in \d, \w and \s.
+  // \D, \W and \S hold ASCII only: what these languages call digits, letters and spaces beyond
+  // ASCII differs, so it is neither in them nor in \d, \w and \s.
   bool ecma = false;
   bool ignore_case = false;
   bool dot_all = false;  // a dot is also the end of a line

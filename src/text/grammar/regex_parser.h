@@ -20,7 +20,7 @@ struct RegexNode {
   Kind kind = Kind::kEmpty;
   CodePointSet set = {};                 // of kClass
   std::vector<RegexNode> children = {};  // kRepeat has one
-  std::uint32_t least = 0;          // of kRepeat
+  std::uint32_t least = 0;               // of kRepeat
   std::uint32_t most = kUnbounded;
 };
 

@@ -1,7 +1,7 @@
 // The elements of arrays as rules.
 #include <algorithm>
 #include <map>
-#include <tuple>
+#include <utility>
 
 #include "text/grammar/schema_numbers.h"
 #include "text/grammar/schema_writer.h"
@@ -60,8 +60,7 @@ Expression SchemaWriter::elements_from(const ArrayShape& shape, std::size_t inde
   if (shape.most && index >= *shape.most) return sequence({});
   if (index >= shape.first.size()) {
     const std::uint32_t least = shape.least > index ? repeats(shape.least - index) : 0;
-    const std::uint32_t most =
-        shape.most ? repeats(*shape.most - index) : Expression::kUnbounded;
+    const std::uint32_t most = shape.most ? repeats(*shape.most - index) : Expression::kUnbounded;
     return repeat(in_sequence(comma(), value(shape.rest)), least, most);
   }
   Expression more =
@@ -111,14 +110,14 @@ Expression SchemaWriter::containing_elements(const ArrayShape& shape, const Sche
   };
   Expression start = rule_of(0, 0);
   while (!waiting.empty()) {
-    const auto [written, contained] = waiting.back();
+    const Count written = waiting.back().first;
+    const Count contained = waiting.back().second;
     const std::uint32_t rule = rules.at(waiting.back());
     waiting.pop_back();
     std::vector<Expression> ways;
     if (written >= shape.least && contained >= wanted) ways.push_back(sequence({}));
     if (!shape.most || written < *shape.most) {
-      const SchemaSet& element =
-          written < shape.first.size() ? shape.first[written] : shape.rest;
+      const SchemaSet& element = written < shape.first.size() ? shape.first[written] : shape.rest;
       const auto add = [&](const SchemaSet& more, Count now) {
         SchemaSet both = element;
         both.join(more);

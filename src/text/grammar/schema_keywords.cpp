@@ -51,8 +51,8 @@ void SchemaReader::limit_strings(const Json& schema, Shape& shape) {
     if (shape.strings == algebra_.all_strings()) {
       shape.strings = std::move(limit);
     } else {
-      shape.strings = at(schema, keyword,
-                         [&] { return intersect(shape.strings, limit, algebra_.budget()); });
+      shape.strings =
+          at(schema, keyword, [&] { return intersect(shape.strings, limit, algebra_.budget()); });
     }
   }
 }
@@ -232,7 +232,8 @@ void SchemaReader::limit_names(const Json& schema, ObjectShape& object) {
       others.names = {};
     }
   }
-  std::erase_if(object.others, [](const ObjectShape::Others& others) { return others.names.empty(); });
+  std::erase_if(object.others,
+                [](const ObjectShape::Others& others) { return others.names.empty(); });
 }
 
 }  // namespace mistral::grammar

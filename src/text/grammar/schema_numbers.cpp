@@ -69,7 +69,7 @@ Dfa any_number(Budget& budget) {
   return of(R"(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?)", budget);
 }
 Dfa decimals(Budget& budget) {
-  return of(std::string("-?") + kUnsigned, budget);
+  return of(fmt::format("-?{}", kUnsigned), budget);
 }
 Dfa integers(Budget& budget) {
   return of(R"(-?(0|[1-9][0-9]*)(\.0+)?)", budget);
@@ -120,7 +120,8 @@ Dfa bounded_numbers(Bound kind, const Decimal& bound, Budget& budget) {
   Decimal size = bound;
   size.negative = false;
   const Dfa zero = of(R"(-0(\.0+)?)", budget);
-  if (minimum && bound.negative) return unite(all, negated(below(size, exclusive, budget), budget), budget);
+  if (minimum && bound.negative)
+    return unite(all, negated(below(size, exclusive, budget), budget), budget);
   if (minimum) {
     const Dfa above = of(at_least(size, exclusive), budget);
     return size.zero() && !exclusive ? unite(above, zero, budget) : above;

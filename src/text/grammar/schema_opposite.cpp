@@ -10,8 +10,8 @@ namespace mistral::grammar {
 namespace {
 
 constexpr std::array<std::string_view, 12> kNotes = {
-    "$schema",  "$id",      "$comment", "$anchor",  "$defs",     "definitions",
-    "title",    "default",  "examples", "description", "then", "else"};
+    "$schema", "$id",     "$comment", "$anchor",     "$defs", "definitions",
+    "title",   "default", "examples", "description", "then",  "else"};
 
 }  // namespace
 
@@ -162,7 +162,8 @@ Shape SchemaReader::opposite_of_object(const Json& schema, const std::string& ke
     ObjectShape object = algebra_.any_object();
     object.least = count(schema, "maxProperties") + 1;
     out.objects.push_back(std::move(object));
-  } else if (keyword == "additionalProperties" && (value == Json(true) || value == Json::object())) {
+  } else if (keyword == "additionalProperties" &&
+             (value == Json(true) || value == Json::object())) {
     return out;
   } else if (keyword == "additionalProperties" || keyword == "patternProperties" ||
              keyword == "propertyNames" || keyword == "dependentRequired" ||

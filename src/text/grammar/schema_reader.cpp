@@ -12,9 +12,15 @@
 namespace mistral::grammar {
 namespace {
 
-constexpr std::array<std::string_view, 9> kRefused = {
-    "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef", "dependencies",
-    "extends", "disallow", "divisibleBy", "$data"};
+constexpr std::array<std::string_view, 9> kRefused = {"unevaluatedProperties",
+                                                      "unevaluatedItems",
+                                                      "$dynamicRef",
+                                                      "$recursiveRef",
+                                                      "dependencies",
+                                                      "extends",
+                                                      "disallow",
+                                                      "divisibleBy",
+                                                      "$data"};
 
 // Whether a set is empty depends on a schema that is being read.
 struct OpenSchema {};
@@ -104,7 +110,8 @@ void SchemaReader::check_keywords(const Json& schema) const {
 
 const Json& SchemaReader::target_of(const Json& schema, const std::string& reference) const {
   if (!reference.starts_with('#')) {
-    fail(schema, "$ref", "only references into the same schema, which begin with '#', are supported");
+    fail(schema, "$ref",
+         "only references into the same schema, which begin with '#', are supported");
   }
   std::string pointer;
   for (std::size_t i = 1; i < reference.size(); ++i) {
@@ -204,9 +211,8 @@ Shape SchemaReader::equal_to(const Json& value) {
   } else if (value.is_object()) {
     ObjectShape object;
     for (const auto& [name, element] : value.items()) {
-      object.properties.push_back({.name = name,
-                                   .value = SchemaSet({&element, SchemaRole::kEquals}),
-                                   .required = true});
+      object.properties.push_back(
+          {.name = name, .value = SchemaSet({&element, SchemaRole::kEquals}), .required = true});
     }
     out.objects.push_back(std::move(object));
   } else {
@@ -398,7 +404,8 @@ bool SchemaReader::is_empty(const Shape& shape) {
       ++required;
       possible = possible && !is_empty(property.value);
     }
-    possible = possible && (!object.most || (required <= *object.most && object.least <= *object.most));
+    possible =
+        possible && (!object.most || (required <= *object.most && object.least <= *object.most));
     if (possible) return false;
   }
   return true;

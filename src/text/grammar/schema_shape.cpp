@@ -232,7 +232,8 @@ ObjectShape ShapeAlgebra::both(const ObjectShape& a, const ObjectShape& b) const
       if (names.empty()) continue;
       SchemaSet value = x.value;
       value.join(y.value);
-      if (!value.never()) out.others.push_back({.names = std::move(names), .value = std::move(value)});
+      if (!value.never())
+        out.others.push_back({.names = std::move(names), .value = std::move(value)});
     }
   }
   out.least = std::max(a.least, b.least);

@@ -81,7 +81,7 @@ struct Shape {
   bool null = false;
   bool yes = false;
   bool no = false;
-  Dfa numbers = {};             // see schema_numbers.h
+  Dfa numbers = {};        // see schema_numbers.h
   bool exponents = false;  // numbers are unlimited, so they may also have exponents
   // Where only listed numbers are meant: in these spellings.
   std::optional<std::vector<std::string>> listed = {};

@@ -48,8 +48,8 @@ std::string ipv6() {
 std::string uri(bool relative) {
   const std::string rest = "(/" + kPathCharacter + "*)*";
   const std::string authority = "//(" + kHost + "|" + kIpv4 + R"()(:\d{1,5})?)";
-  const std::string query = R"((\?()" + kPathCharacter + R"(|[/?])*)?(#()" + kPathCharacter +
-                            R"(|[/?])*)?)";
+  const std::string query =
+      R"((\?()" + kPathCharacter + R"(|[/?])*)?(#()" + kPathCharacter + R"(|[/?])*)?)";
   const std::string absolute = "[A-Za-z][A-Za-z0-9+.-]*:(" + authority + rest + "|" +
                                kPathCharacter + "+" + rest + "|/" + kPathCharacter + "+" + rest +
                                ")" + query;
@@ -192,7 +192,8 @@ Dfa any_string(Budget& budget) {
 Dfa strings_of_length(std::uint64_t least, std::optional<std::uint64_t> most, Budget& budget) {
   constexpr std::uint64_t kLongest = 10'000;
   if (least > kLongest || (most && *most > kLongest)) {
-    throw make_error(ErrorKind::kInvalidArgument, "lengths above {} take too many states", kLongest);
+    throw make_error(ErrorKind::kInvalidArgument, "lengths above {} take too many states",
+                     kLongest);
   }
   Nfa nfa(budget);
   const StateId start = nfa.add_state();

@@ -1,7 +1,6 @@
 #include "text/grammar/schema_writer.h"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <tuple>
 
@@ -128,8 +127,8 @@ Expression SchemaWriter::other_member(const ObjectShape& shape) {
   std::vector<Expression> parts;
   for (const ObjectShape::Others& others : shape.others) {
     if (others.value.never() || others.names.empty()) continue;
-    parts.push_back(in_sequence(regular(quoted(others.names, budget_)), token(kColon),
-                                value(others.value)));
+    parts.push_back(
+        in_sequence(regular(quoted(others.names, budget_)), token(kColon), value(others.value)));
   }
   return choice(std::move(parts));
 }
@@ -148,8 +147,8 @@ Expression SchemaWriter::object(const ObjectShape& shape, const SchemaSet& set) 
   const bool open = std::any_of(shape.others.begin(), shape.others.end(), [](const auto& others) {
     return !others.value.never() && !others.names.empty();
   });
-  const bool counts = shape.least > required ||
-                      (shape.most && (open || *shape.most < properties.size()));
+  const bool counts =
+      shape.least > required || (shape.most && (open || *shape.most < properties.size()));
   Expression inside = counts ? counted_members(shape, properties, set) : members(shape, properties);
   return in_sequence(token(kOpenObject), std::move(inside), token(kCloseObject));
 }
@@ -239,9 +238,13 @@ Expression SchemaWriter::counted_members(const ObjectShape& shape,
   };
   Expression start = rule_of(0, 0, 0, false);
   while (!waiting.empty()) {
-    const auto [at, sure, written, has_other] = waiting.back();
-    const std::uint32_t rule = rules.at(waiting.back());
+    const Cell cell = waiting.back();
     waiting.pop_back();
+    const std::uint32_t rule = rules.at(cell);
+    const std::size_t at = std::get<0>(cell);
+    const Count sure = std::get<1>(cell);
+    const Count written = std::get<2>(cell);
+    const bool has_other = std::get<3>(cell);
     std::vector<Expression> ways;
     const bool more = !shape.most || written < *shape.most;
     const auto behind = [&](Expression one) {
@@ -255,8 +258,8 @@ Expression SchemaWriter::counted_members(const ObjectShape& shape,
       if (!properties[at].required) ways.push_back(rule_of(at + 1, sure, written, false));
     } else {
       if (open && more) {
-        ways.push_back(in_sequence(behind(other), rule_of(at, has_other ? sure : sure + 1,
-                                                          written + 1, true)));
+        ways.push_back(in_sequence(behind(other),
+                                   rule_of(at, has_other ? sure : sure + 1, written + 1, true)));
       }
       if (sure >= least) ways.push_back(empty_text());
     }

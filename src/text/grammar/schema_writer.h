@@ -42,7 +42,8 @@ class SchemaWriter {
   [[nodiscard]] Expression elements_from(const ArrayShape& shape, std::size_t index);
   [[nodiscard]] Expression containing_elements(const ArrayShape& shape, const SchemaSet& set);
   [[nodiscard]] Expression unique_elements(const ArrayShape& shape, const SchemaSet& set);
-  [[nodiscard]] std::vector<std::string> scalar_texts(const SchemaSet& element, const SchemaSet& set);
+  [[nodiscard]] std::vector<std::string> scalar_texts(const SchemaSet& element,
+                                                      const SchemaSet& set);
 
   [[nodiscard]] Expression token(std::string_view pattern);
   [[nodiscard]] Expression literal(std::string_view text);

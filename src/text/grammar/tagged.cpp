@@ -74,8 +74,7 @@ class Compiler {
       }
     }
     const auto low = static_cast<std::uint32_t>(least);
-    const std::uint32_t high =
-        most ? static_cast<std::uint32_t>(*most) : Expression::kUnbounded;
+    const std::uint32_t high = most ? static_cast<std::uint32_t>(*most) : Expression::kUnbounded;
     if (free_text) return free(low, high);
     Expression one = parts(/*free_text=*/false);
     if (most && *most == 0) return sequence({});
@@ -107,7 +106,8 @@ class Compiler {
     const Dfa too_long = join(with, regex_dfa("(?s).+", {}, budget_));
     before_.clear();
     for (const Tag& tag : tags_) {
-      before_.push_back(subtract(around(tag.begin, any, literal_dfa("", budget_)), too_long, budget_));
+      before_.push_back(
+          subtract(around(tag.begin, any, literal_dfa("", budget_)), too_long, budget_));
     }
     all.push_back(repeat(parts(/*free_text=*/true), least, most));
     all.push_back(regular(subtract(any, with, budget_)));

@@ -69,7 +69,8 @@ class FateCache {
 // Immutable but for what it remembers. Thread safe. One trie only is used with it.
 class Terminal {
  public:
-  explicit Terminal(Dfa dfa);
+  // No token has more than `longest_token` bytes.
+  Terminal(Dfa dfa, std::size_t longest_token);
 
   [[nodiscard]] const Dfa& dfa() const { return dfa_; }
   // The bytes that lead on from a state.
@@ -81,6 +82,9 @@ class Terminal {
  private:
   Dfa dfa_;
   std::vector<ByteSet> bytes_;
+  // A state that no token tells apart from this one. A string that may have up to a thousand
+  // characters has as many states, and all but the last look alike.
+  std::vector<StateId> alike_;
   mutable FateCache<TokenFates> cache_;
 };
 

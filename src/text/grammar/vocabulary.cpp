@@ -68,7 +68,9 @@ ConstraintVocabulary::ConstraintVocabulary(std::vector<std::string> texts,
                                            std::vector<TokenId> end_tokens)
     : texts_(without(std::move(texts), end_tokens)),
       end_tokens_(std::move(end_tokens)),
-      trie_(texts_) {}
+      trie_(texts_) {
+  for (const std::string& text : texts_) longest_ = std::max(longest_, text.size());
+}
 
 bool ConstraintVocabulary::is_end(TokenId id) const {
   return std::find(end_tokens_.begin(), end_tokens_.end(), id) != end_tokens_.end();
@@ -99,7 +101,7 @@ std::shared_ptr<const Terminal> ConstraintVocabulary::terminal(Dfa dfa) const {
     if (at->second->dfa() == dfa) return at->second;
   }
   if (terminals_.size() >= kMostKept) terminals_.clear();
-  auto made = std::make_shared<const Terminal>(std::move(dfa));
+  auto made = std::make_shared<const Terminal>(std::move(dfa), longest_);
   terminals_.emplace(hash, made);
   return made;
 }

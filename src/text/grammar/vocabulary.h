@@ -36,9 +36,7 @@ class ConstraintVocabulary {
   [[nodiscard]] const std::string& text(TokenId id) const;
 
   // Some vocabularies drop a space at the beginning of a text. Then the first token adds less.
-  [[nodiscard]] const TokenTrie& first_trie() const {
-    return first_trie_ ? *first_trie_ : trie_;
-  }
+  [[nodiscard]] const TokenTrie& first_trie() const { return first_trie_ ? *first_trie_ : trie_; }
   [[nodiscard]] const std::string& first_text(TokenId id) const;
 
   // The tokens of a text in the middle of an answer; nothing when it is not known.
@@ -52,6 +50,7 @@ class ConstraintVocabulary {
   std::vector<std::string> texts_;
   std::vector<std::string> first_texts_;  // empty where they are the same
   std::vector<TokenId> end_tokens_;
+  std::size_t longest_ = 0;  // bytes of the longest token
   TokenTrie trie_;
   std::unique_ptr<TokenTrie> first_trie_;
 

@@ -300,9 +300,8 @@ std::vector<bool> find_productive(const Source& source, Budget& budget) {
       if (productive[i]) continue;
       for (const Source::Alternative& alternative : source.rules[i].alternatives) {
         const bool all = std::all_of(
-            alternative.symbols.begin(), alternative.symbols.end(), [&](const auto& symbol) {
-              return symbol.is_terminal || productive[symbol.index];
-            });
+            alternative.symbols.begin(), alternative.symbols.end(),
+            [&](const auto& symbol) { return symbol.is_terminal || productive[symbol.index]; });
         if (!all) continue;
         productive[i] = true;
         changed = true;

@@ -206,9 +206,8 @@ std::shared_ptr<const LexerFates> YaccMachine::fates(const Walk& walk, const Pla
       const std::int32_t label = lexer.label(state);
       const bool fresh = at_fresh && levels.size() == 1;
       if (label >= 0 && !fresh && has(allow.set, static_cast<std::uint32_t>(label))) {
-        made->exits.push_back({.terminal = static_cast<std::uint32_t>(label),
-                               .byte = trie.byte(at),
-                               .node = at});
+        made->exits.push_back(
+            {.terminal = static_cast<std::uint32_t>(label), .byte = trie.byte(at), .node = at});
       }
       at = trie.end(at);
     } else if (!meet(tables_->reach[next], allow.set)) {

@@ -12,7 +12,7 @@ namespace {
 using Kind = Constraint::Kind;
 
 std::vector<Json> lines_of(const char* name) {
-  std::ifstream file(golden_dir() / "grammar" / name);
+  std::ifstream file(test::golden_dir() / "grammar" / name);
   EXPECT_TRUE(file.is_open()) << name;
   std::vector<Json> out;
   for (std::string line; std::getline(file, line);) out.push_back(Json::parse(line));
@@ -21,7 +21,7 @@ std::vector<Json> lines_of(const char* name) {
 }
 
 std::string text_of(const char* folder, const std::string& name) {
-  std::ifstream file(golden_dir() / "grammar" / folder / name, std::ios::binary);
+  std::ifstream file(test::golden_dir() / "grammar" / folder / name, std::ios::binary);
   EXPECT_TRUE(file.is_open()) << name;
   return {std::istreambuf_iterator<char>(file), {}};
 }

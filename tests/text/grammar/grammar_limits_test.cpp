@@ -76,7 +76,8 @@ TEST(GrammarLimits, Schemas) {
 }
 
 TEST(GrammarLimits, Grammars) {
-  expect_refused(Kind::kGbnf, "root ::= " + repeated("(", 10'000) + "\"a\"" + repeated(")", 10'000));
+  expect_refused(Kind::kGbnf,
+                 "root ::= " + repeated("(", 10'000) + "\"a\"" + repeated(")", 10'000));
   expect_refused(Kind::kGbnf, "root ::= ((\"a\"{1,1000}){1,1000}){1,1000}");
   expect_refused(Kind::kGbnf, repeated("a ::= b\n", 2'000'000));
   expect_refused(Kind::kLark, "start: t{\"a\"}\nt{x}: t{(x x)}");

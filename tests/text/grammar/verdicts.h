@@ -15,10 +15,11 @@ inline std::shared_ptr<const ConstraintVocabulary> small_vocabulary() {
   std::vector<std::string> texts = {"<end>"};
   for (int byte = 0; byte < 256; ++byte) texts.emplace_back(1, static_cast<char>(byte));
   for (const char* text :
-       {"ab", "abb", "aa", "0", "12", "123", "1.5", "-1", "\":", "\",", "{\"", "\"}", "\"},", "}]",
-        "[{", "[[", "true", "false", "null", "tru", " a", " b", " 1", "\n\n", "  ", "((", "))",
-        "\",\"", "\":\"", "name", "\"name\":", " int", "int ", ";\n", "é", "日本", "\xE6\x97",
-        "\xA5", "],", "a\"", "x\",", ")*", "+1", "end", " then ", "if x"}) {
+       {"ab",        "abb",  "aa",   "0",    "12",     "123",  "1.5",      "-1",    "\":",   "\",",
+        "{\"",       "\"}",  "\"},", "}]",   "[{",     "[[",   "true",     "false", "null",  "tru",
+        " a",        " b",   " 1",   "\n\n", "  ",     "((",   "))",       "\",\"", "\":\"", "name",
+        "\"name\":", " int", "int ", ";\n",  "é",      "日本", "\xE6\x97", "\xA5",  "],",    "a\"",
+        "x\",",      ")*",   "+1",   "end",  " then ", "if x"}) {
     texts.emplace_back(text);
   }
   return std::make_shared<const ConstraintVocabulary>(std::move(texts), std::vector<TokenId>{0});
@@ -60,8 +61,7 @@ inline std::string mask_difference(const std::shared_ptr<const CompiledConstrain
       const auto id = static_cast<TokenId>(i);
       const std::string& token = vocabulary.text(id);
       std::size_t pushed = 0;
-      while (pushed < token.size() &&
-             machine->push(static_cast<std::uint8_t>(token[pushed]))) {
+      while (pushed < token.size() && machine->push(static_cast<std::uint8_t>(token[pushed]))) {
         ++pushed;
       }
       const bool fits = !token.empty() && pushed == token.size();
