@@ -42,9 +42,14 @@ void forbid(std::span<float> row, const grammar::TokenMask& mask) {
   for (std::size_t w = 0; w * 32 < row.size(); ++w) {
     const std::uint32_t word = w < words.size() ? words[w] : 0;
     if (word == 0xFFFFFFFFU) continue;
-    const std::size_t end = std::min<std::size_t>(row.size() - w * 32, 32);
-    for (std::size_t i = 0; i < end; ++i) {
-      if ((word >> i & 1U) == 0) row[w * 32 + i] = -kInfinity;
+    const std::span<float> part =
+        row.subspan(w * 32, std::min<std::size_t>(row.size() - w * 32, 32));
+    if (word == 0) {
+      std::fill(part.begin(), part.end(), -kInfinity);
+      continue;
+    }
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      if ((word >> i & 1U) == 0) part[i] = -kInfinity;
     }
   }
 }
