@@ -8,7 +8,14 @@ find_package(CLI11 2.1 REQUIRED)
 find_package(tomlplusplus 3.3 REQUIRED)
 find_package(ICU 72 REQUIRED COMPONENTS uc)
 find_package(CURL 7.88 REQUIRED)
-find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
+# Asio and Beast, headers only: all that is taken of Boost.
+find_package(Boost 1.81 REQUIRED)
+add_library(boost_headers INTERFACE)
+target_include_directories(boost_headers SYSTEM INTERFACE ${Boost_INCLUDE_DIRS})
+target_compile_definitions(boost_headers INTERFACE BOOST_ASIO_NO_DEPRECATED
+  BOOST_ASIO_DISABLE_BOOST_COROUTINE BOOST_ERROR_CODE_HEADER_ONLY)
+target_link_libraries(boost_headers INTERFACE Threads::Threads)
 pkg_check_modules(ONIGURUMA REQUIRED IMPORTED_TARGET oniguruma>=6.9.8)
 pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit>=3.1)
 # toml++ compiled into the one file that parses TOML: with our limits, and seen by sanitizers.

@@ -7,14 +7,17 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "fuzz/allocation_limit.h"
 #include "models/registry.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace mistral;
   static const bool quiet = (log::set_level("off"), true);
   static_cast<void>(quiet);
+  const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  const fuzz::AllocationLimit limit(bytes);
   try {
-    const auto config = models::Config::parse(std::as_bytes(std::span(data, size)), "config.json");
+    const auto config = models::Config::parse(bytes, "config.json");
     try {
       static_cast<void>(models::family_of(config));
     } catch (const Error&) {

@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string_view>
 
 #include "core/error.h"
+#include "fuzz/allocation_limit.h"
 #include "models/selector/toml_document.h"
 #include "models/selector/toml_selector.h"
 
@@ -26,6 +28,7 @@ void check(const mistral::models::TomlValue& value, int depth) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const mistral::fuzz::AllocationLimit limit(std::as_bytes(std::span(data, size)));
   try {
     check(mistral::models::parse_toml(text, "f"), 0);
   } catch (const mistral::Error& error) {

@@ -7,13 +7,16 @@
 
 #include "core/error.h"
 #include "formats/weight_folder.h"
+#include "fuzz/allocation_limit.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace mistral;
+  const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  const fuzz::AllocationLimit limit(bytes);
   for (const formats::FolderNames* names :
        {&formats::safetensors_names(), &formats::torch_names()}) {
     try {
-      const auto index = formats::parse_weight_index(std::as_bytes(std::span(data, size)), *names);
+      const auto index = formats::parse_weight_index(bytes, *names);
       if (index.empty()) std::abort();
       for (const auto& [tensor, file] : index) {
         const std::size_t bad = file.find_first_of(std::string_view("/\\\0", 3));

@@ -29,6 +29,14 @@ class Exception : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What kind of files a model has.
+enum class ModelKind {
+  kAuto,   // found from the path
+  kPlain,  // a Hugging Face folder or repository
+  kGguf,
+  kGgml,
+};
+
 struct ModelOptions {
   // A .gguf file, a folder with config.json and weights, or the id of a model on the Hugging Face
   // hub ("org/name", "org/name:Q4_K_M"), which is downloaded when the cache does not have it.
@@ -53,6 +61,26 @@ struct ModelOptions {
   bool ngram_drafts = false;      // without a draft model: guess from what was said before
   std::int32_t draft_tokens = 8;  // most tokens guessed at once, 1 to 64
   std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> on_progress = nullptr;
+
+  ModelKind kind = ModelKind::kAuto;
+  // Names of the files in `path`: a GGUF file or all its shards, or one GGML file.
+  std::vector<std::string> files = {};
+  std::int64_t gqa = 1;           // query heads per key-value head of a GGML file, which is silent
+  std::string architecture = {};  // goes before what config.json says; empty: by config.json
+  // In place of the model's own; empty: as the model has it.
+  std::string tokenizer_model = {};  // folder or id whose tokenizer and chat template are used
+  std::string tokenizer_json = {};   // a tokenizer.json or a SentencePiece model
+  std::string chat_template = {};    // a known format's name, a file, or the template itself
+  // Of models on the hub.
+  std::string revision = "main";       // branch, tag or commit
+  std::string token_source = "cache";  // literal:TOKEN, env:NAME, path:FILE, cache or none
+  // Share of all memory that is to be in use when the KV cache is full, 0 to 1; 0: not given. Goes
+  // before kv_cache_tokens, and that before kv_cache_mib.
+  double memory_usage = 0;
+  std::int64_t max_memory_mib = 0;  // for weights, cache and buffers; 0: what the system has left
+  bool truncate_prompts = false;    // cut the beginning of prompts that are too long
+  bool log_throughput = false;      // tokens per second, at level info
+  std::string log_level = "warn";   // trace, debug, info, warn, error or off; of the process
 };
 
 struct ModelInfo {
@@ -85,6 +113,14 @@ using ChunkCallback = std::function<bool(const Chunk&)>;
 struct ChatOptions {
   std::string tools;      // a list of tools as in the OpenAI API; empty: none
   std::string variables;  // an object, for example {"enable_thinking": false}; empty: none
+};
+
+// A chat with everything that is asked of its answers. RequestBuilder puts one together.
+struct ChatRequest {
+  std::vector<Message> messages;
+  SamplingParams sampling = {};
+  ChatOptions options = {};
+  std::int32_t choices = 1;  // answers
 };
 
 struct Response {
@@ -175,6 +211,10 @@ class Model {
   [[nodiscard]] std::vector<Response> best(const std::vector<TokenId>& prompt,
                                            const SamplingParams& sampling, std::int32_t count,
                                            std::int32_t best_of);
+
+  // The answers to a chat request, as many as it asks for, which share the work for the prompt.
+  [[nodiscard]] std::vector<Response> send(const ChatRequest& request);
+  [[nodiscard]] std::vector<Generation> start(const ChatRequest& request);
 
   [[nodiscard]] ModelStats stats() const;
 

@@ -108,12 +108,10 @@ class BenchCommand final : public Command {
     const std::vector<PlannedCase> cases = plan();
     if (cases.empty()) throw UsageError("nothing to measure: -p and -g are 0");
     if (threads_.empty()) threads_ = {runtime_.threads()};
-    engine::EngineOptions engine = runtime_.engine_options();
+    std::int64_t together = 1;
+    for (const PlannedCase& c : cases) together = std::max(together, c.test.batch);
+    engine::EngineOptions engine = runtime_.engine_options(together);
     engine.step_seconds = 3600;  // prompts need not be considerate
-    for (const PlannedCase& c : cases) {
-      engine.max_sequences =
-          std::max(engine.max_sequences, static_cast<std::int32_t>(c.test.batch));
-    }
 
     const models::ModelPath path = selector_.locate();
     const models::TextOptions text = selector_.text_options();
@@ -178,10 +176,8 @@ class BenchCommand final : public Command {
     if (!threads_.empty()) runtime_.set_threads(threads_.front());
     const models::ModelPath path = selector_.locate();
     runtime_.take_over(selector_);
-    engine::EngineOptions engine = runtime_.engine_options();
-    engine.max_sequences =
-        std::max(engine.max_sequences,
-                 static_cast<std::int32_t>(*std::max_element(streams_.begin(), streams_.end())));
+    const engine::EngineOptions engine =
+        runtime_.engine_options(*std::max_element(streams_.begin(), streams_.end()));
     Session session(path, runtime_, context_, engine, selector_.text_options(), selector_.draft());
     const BenchModel model = {session.model().name, session.model().architecture,
                               session.model().parameters};

@@ -36,10 +36,12 @@ struct CommandEntry {
   std::string_view name;
   std::string_view summary;
   std::unique_ptr<Command> (*make)();
+  std::string_view log_level = "warn";  // where the caller does not say
 };
 [[nodiscard]] std::span<const CommandEntry> commands();
 
 [[nodiscard]] std::unique_ptr<Command> make_run();
+[[nodiscard]] std::unique_ptr<Command> make_serve();
 [[nodiscard]] std::unique_ptr<Command> make_eval();
 [[nodiscard]] std::unique_ptr<Command> make_tokenize();
 [[nodiscard]] std::unique_ptr<Command> make_info();

@@ -111,10 +111,8 @@ class EvalCommand final : public Command {
 
     TokenLists input;
     if (!tokens_.empty()) input = read_tokens(tokens_);
-    engine::EngineOptions engine_options = runtime_.engine_options();
-    const std::size_t concurrent = std::min(input.lists.size(), kMaxConcurrent);
-    engine_options.max_sequences =
-        std::max(engine_options.max_sequences, static_cast<std::int32_t>(concurrent));
+    engine::EngineOptions engine_options = runtime_.engine_options(
+        static_cast<std::int64_t>(std::min(input.lists.size(), kMaxConcurrent)));
     engine_options.max_queued =
         std::max(engine_options.max_queued, static_cast<std::int32_t>(input.lists.size()));
     const Document document = read_document();

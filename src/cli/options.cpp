@@ -27,6 +27,8 @@ constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 32U;
 constexpr int kMaxThreads = 1024;
 constexpr int kMaxDrafts = 64;
+constexpr int kMaxSequences = 4096;
+constexpr double kLeastUsage = 0.001;
 
 const std::string kModelGroup = "Model";
 const std::string kRuntimeGroup = "Running";
@@ -129,6 +131,12 @@ std::vector<std::string> ModelSelector::rest() const {
     }
   }
   return rest;
+}
+
+std::string ModelSelector::id() const {
+  if (!tokenizer_model_.empty()) return tokenizer_model_;
+  if (!model_.empty()) return model_;
+  return files_.empty() ? "model" : files_.front();
 }
 
 void ModelSelector::check(const std::string& kind) const {
@@ -299,6 +307,21 @@ void RuntimeOptions::add_options(CLI::App& app) {
       ->check(CLI::Range(std::int64_t{1}, kMaxMebibytes))
       ->type_name("MB")
       ->group(kRuntimeGroup);
+  app.add_option("--pa-gpu-mem-usage", memory_usage_,
+                 "sizes the KV cache so that this share of the memory (or of --max-memory) is in "
+                 "use when it is full; goes before --pa-ctxt-len and --pa-gpu-mem")
+      ->check(CLI::Range(kLeastUsage, 1.0))
+      ->type_name("SHARE")
+      ->group(kRuntimeGroup);
+  app.add_option("--max-seqs", max_sequences_, "most sequences that run at once (default: 32)")
+      ->check(CLI::Range(1, kMaxSequences))
+      ->type_name("N")
+      ->group(kRuntimeGroup);
+  app.add_flag("--truncate-sequence", truncate_,
+               "cut the beginning of a prompt that is too long, instead of refusing it")
+      ->group(kRuntimeGroup);
+  app.add_flag("--throughput", throughput_, "log how many tokens per second are computed")
+      ->group(kRuntimeGroup);
   app.add_option("--max-memory", max_memory_,
                  "most memory for weights, KV cache and buffers: bytes, or 800MiB, 12GiB (default: "
                  "what the system has left)")
@@ -345,7 +368,11 @@ models::LoadOptions RuntimeOptions::load_options() const {
   storage_.set(options);
   options.max_memory = max_memory_;
   options.kv_block_size = block_size_;
-  if (cache_tokens_ > 0) {
+  if (memory_usage_ > 0) {
+    if (cache_tokens_ > 0) log::info("--pa-gpu-mem-usage is given: --pa-ctxt-len is not used");
+    if (cache_mebibytes_ > 0) log::info("--pa-gpu-mem-usage is given: --pa-gpu-mem is not used");
+    options.memory_usage = memory_usage_;
+  } else if (cache_tokens_ > 0) {
     if (cache_mebibytes_ > 0) log::info("--pa-ctxt-len is given: --pa-gpu-mem is not used");
     options.kv_cache_tokens = cache_tokens_;
   } else if (cache_mebibytes_ > 0) {
@@ -354,12 +381,18 @@ models::LoadOptions RuntimeOptions::load_options() const {
   if (prompt_batchsize_) {
     options.max_batch_rows = std::max(options.max_batch_rows, *prompt_batchsize_);
   }
+  if (max_sequences_) options.max_batch_rows = std::max(options.max_batch_rows, *max_sequences_);
   if (all_logits_) options.logit_rows = options.max_batch_rows;
   return options;
 }
 
-engine::EngineOptions RuntimeOptions::engine_options() const {
+engine::EngineOptions RuntimeOptions::engine_options(std::int64_t together) const {
   engine::EngineOptions options;
+  options.max_sequences = max_sequences_.value_or(static_cast<std::int32_t>(
+      std::clamp<std::int64_t>(together, options.max_sequences, kMaxSequences)));
+  options.truncate_prompts = truncate_;
+  if (throughput_) log::show_info();
+  options.log_throughput = throughput_;
   if (prompt_batchsize_) options.prefill_chunk = *prompt_batchsize_;
   if (prefix_cache_) options.prefix_cache_sequences = *prefix_cache_;
   options.keep_cache = !no_kv_cache_;

@@ -39,6 +39,9 @@ class ModelSelector {
   // Positional arguments that are not the selector word. Throws UsageError when the command takes
   // none.
   [[nodiscard]] std::vector<std::string> rest() const;
+  // What clients of a server call the model, unless told otherwise: the model whose tokenizer is
+  // used, else the model as it was named. Comes after locate().
+  [[nodiscard]] std::string id() const;
   [[nodiscard]] bool given() const { return !model_.empty() || !files_.empty(); }
 
   // Fetches a model that is named by its id. With `toml` reads the file, whose model then is the
@@ -111,13 +114,19 @@ class RuntimeOptions {
     if (selector.no_kv_cache()) no_kv_cache_ = true;
   }
   [[nodiscard]] models::LoadOptions load_options() const;
-  [[nodiscard]] engine::EngineOptions engine_options() const;
+  // For a command that has `together` sequences to run at once, where --max-seqs is not given.
+  [[nodiscard]] engine::EngineOptions engine_options(std::int64_t together = 1) const;
+  [[nodiscard]] bool throughput() const { return throughput_; }
 
  private:
   int threads_ = 0;
   std::optional<std::int32_t> prompt_batchsize_;
   std::int64_t cache_tokens_ = 0;
   std::int64_t cache_mebibytes_ = 0;
+  double memory_usage_ = 0;
+  std::optional<std::int32_t> max_sequences_;
+  bool truncate_ = false;
+  bool throughput_ = false;
   std::int64_t max_memory_ = 0;
   std::int32_t block_size_ = 32;
   std::optional<std::int64_t> prefix_cache_;

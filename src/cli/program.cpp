@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <exception>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -11,21 +9,11 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
-#include "core/error.h"
-#include "core/log.h"
+#include "cli/run_command.h"
 
 namespace mistral::cli {
 
 namespace {
-
-constexpr int kExitError = 1;
-constexpr int kExitUsage = 2;
-constexpr int kExitInterrupted = 130;
-constexpr std::string_view kDefaultLogLevel = "warn";
-
-std::string version_text() {
-  return "mistralcpp " MISTRAL_VERSION;
-}
 
 std::string usage_text() {
   std::string text =
@@ -47,80 +35,15 @@ std::string usage_text() {
       "Options:\n"
       "  -h,--help             this text\n"
       "  -V,--version          the version\n"
-      "  --log-level LEVEL     trace, debug, info, warn, error or off (default: warn)\n\n"
+      "  --log-level LEVEL     trace, debug, info, warn, error or off (default: warn; serve: "
+      "info)\n\n"
       "Results go to standard output, everything else to standard error.\n"
       "Exit codes: 0 done, 1 error, 2 wrong usage, 130 interrupted.\n";
   return text;
 }
 
-int fail(std::string_view message) {
-  print_error(fmt::format("error: {}\n", one_line(message)));
-  return kExitError;
-}
-
-int fail_usage(std::string_view message, std::string_view usage) {
-  print_error(fmt::format("error: {}\n\n{}", one_line(message), usage));
-  return kExitUsage;
-}
-
-const CommandEntry* find_command(std::string_view name) {
-  const auto all = commands();
-  const auto found = std::ranges::find(all, name, &CommandEntry::name);
-  return found == all.end() ? nullptr : &*found;
-}
-
-// "--name=" means an empty value; the option parser would take the next argument instead.
-std::vector<std::string> split_empty_values(std::vector<std::string> arguments) {
-  std::vector<std::string> result;
-  for (std::string& argument : arguments) {
-    if (argument.size() > 3 && argument.starts_with("--") && argument.ends_with('=') &&
-        argument.find('=') == argument.size() - 1) {
-      argument.pop_back();
-      result.push_back(std::move(argument));
-      result.emplace_back();
-    } else {
-      result.push_back(std::move(argument));
-    }
-  }
-  return result;
-}
-
-int run_command(const CommandEntry& entry, std::vector<std::string> arguments,
-                std::string log_level) {
-  CLI::App app(std::string(entry.summary), fmt::format("mistralcpp {}", entry.name));
-  app.set_help_flag("-h,--help", "this text");
-  app.set_version_flag("-V,--version", version_text(), "the version");
-  const std::unique_ptr<Command> command = entry.make();
-  command->add_options(app);
-  app.add_option("--log-level", log_level, "what is logged to standard error")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
-      ->type_name("LEVEL")
-      ->capture_default_str();
-  try {
-    arguments = split_empty_values(std::move(arguments));
-    std::ranges::reverse(arguments);  // as the parser wants them
-    app.parse(std::move(arguments));
-  } catch (const CLI::CallForHelp&) {
-    print(app.help());
-    return 0;
-  } catch (const CLI::CallForVersion&) {
-    print(version_text() + "\n");
-    return 0;
-  } catch (const CLI::ParseError& error) {
-    return fail_usage(error.what(), app.help());
-  }
-  log::set_level(log_level);
-  try {
-    const int code = command->execute();
-    flush_output();
-    return code;
-  } catch (const UsageError& error) {
-    return fail_usage(error.what(), app.help());
-  }
-}
-
 int dispatch(std::vector<std::string> arguments) {
-  std::string log_level(kDefaultLogLevel);
+  std::string log_level;  // empty: the command's own
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
     constexpr std::string_view kLogLevel = "--log-level";
@@ -168,8 +91,9 @@ int dispatch(std::vector<std::string> arguments) {
 }  // namespace
 
 std::span<const CommandEntry> commands() {
-  static constexpr std::array<CommandEntry, 7> kCommands{{
+  static constexpr std::array<CommandEntry, 8> kCommands{{
       {"run", "Chat with a model, or answer one prompt.", &make_run},
+      {"serve", "Serve OpenAI's API over HTTP.", &make_serve, "info"},
       {"eval", "Compute logits, greedy continuations or perplexity of given tokens or text.",
        &make_eval},
       {"tokenize", "Print the token ids of a text or the prompt of a chat.", &make_tokenize},
@@ -182,19 +106,11 @@ std::span<const CommandEntry> commands() {
 }
 
 int run_program(int argc, const char* const* argv) {
-  try {
-    log::set_level(kDefaultLogLevel);
+  return guarded([&] {
     const int code = dispatch({argv + std::min(argc, 1), argv + argc});
     flush_output();
     return code;
-  } catch (const Error& error) {
-    const int code = fail(error.what());
-    return error.kind() == ErrorKind::kCancelled ? kExitInterrupted : code;
-  } catch (const std::bad_alloc&) {
-    return fail("out of memory");
-  } catch (const std::exception& error) {
-    return fail(error.what());
-  }
+  });
 }
 
 }  // namespace mistral::cli

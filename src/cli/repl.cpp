@@ -11,6 +11,7 @@
 #include "cli/line_editor.h"
 #include "cli/output.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "engine/chat.h"
 
 namespace mistral::cli {
@@ -131,11 +132,16 @@ class Repl {
     }
   }
 
-  static void report(const Answer& answer) {
+  void report(const Answer& answer) const {
+    const Usage& usage = answer.finish.usage;
+    const double seconds = usage.prompt_seconds + usage.completion_seconds;
+    if (options_.throughput && seconds > 0) {
+      log::info("Average T/s: {:.2f}", static_cast<double>(usage.completion_tokens) / seconds);
+    }
     std::string note;
     if (answer.finish.reason == FinishReason::kLength) note = "; cut: length limit";
     if (answer.finish.reason == FinishReason::kCancelled) note = "; stopped";
-    print_error(fmt::format("[{}{}]\n", describe_speed(answer.finish.usage), note));
+    print_error(fmt::format("[{}{}]\n", describe_speed(usage), note));
   }
 
   Session& session_;

@@ -13,6 +13,7 @@ struct ReplOptions {
   bool use_template = true;  // false: every input is a text to continue, nothing is remembered
   Json variables = Json::object();  // further ones of the template
   SamplingParams sampling;
+  bool throughput = false;  // log the tokens per second of each answer
 };
 
 // Reads standard input until the user leaves; returns the exit code. A request that fails ends

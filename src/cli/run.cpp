@@ -70,7 +70,8 @@ class RunCommand final : public Command {
     return run_repl(session, {.system = valid_utf8(system_),
                               .use_template = use_template,
                               .variables = std::move(variables),
-                              .sampling = sampling});
+                              .sampling = sampling,
+                              .throughput = runtime_.throughput()});
   }
 
  private:

@@ -49,8 +49,10 @@ Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
                                  pool_)),
       constraints_(loaded_) {
   if (draft) {
-    draft_ = load_with_progress(
-        draft->path, complete(runtime.load_options(), 0, engine_options.max_sequences, {}), pool_);
+    models::LoadOptions load =
+        complete(runtime.load_options(), 0, engine_options.max_sequences, {});
+    load.memory_usage = 0;  // the cache of the model itself is sized by it
+    draft_ = load_with_progress(draft->path, load, pool_);
     engine::check_draft_model(loaded_, *draft_);
     engine_options.drafter =
         std::make_shared<engine::ModelDrafter>(*draft_->model, loaded_.model->vocab_size());

@@ -1,5 +1,7 @@
 #include "core/log.h"
 
+#include <cstdlib>
+
 #include <spdlog/sinks/stdout_color_sinks.h>
 
 #include "core/error.h"
@@ -22,6 +24,19 @@ void set_level(std::string_view name) {
   }
   throw make_error(ErrorKind::kInvalidArgument,
                    "unknown log level '{}': expected trace, debug, info, warn, error or off", name);
+}
+
+void show_info() {
+  if (!spdlog::should_log(spdlog::level::info)) spdlog::set_level(spdlog::level::info);
+}
+
+bool debug_requested() {
+  for (const char* name : {"MISTRALCPP_DEBUG", "MISTRALRS_DEBUG"}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && std::string_view(value).find('1') != std::string_view::npos)
+      return true;
+  }
+  return false;
 }
 
 }  // namespace mistral::log

@@ -1,5 +1,6 @@
 #include "core/mapped_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -117,10 +118,26 @@ void MappedFile::release(std::span<const std::byte> part) const {
   advise((begin + mask) & ~mask, (begin + part.size()) & ~mask, MADV_DONTNEED);
 }
 
+void MappedFile::forget(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  // Opened anew, so that no descriptor is held while a model runs. Should another file stand there
+  // by now, it is read from the disk once more than it would be.
+  const FileDescriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return;
+  (void)::posix_fadvise(file.get(), part.data() - data_, static_cast<off_t>(part.size()),
+                        POSIX_FADV_DONTNEED);
+}
+
 void MappedFile::prefetch(std::span<const std::byte> part) const {
+  // Linux reads no more for one request than the device takes at once, or than it reads ahead by
+  // itself, and drops the rest; half a MiB is below that nearly everywhere.
+  constexpr std::uintptr_t kPiece = std::uintptr_t{512} << 10;
   const std::uintptr_t mask = page_size() - 1;
   const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
-  if (!part.empty()) advise(begin & ~mask, begin + part.size(), MADV_WILLNEED);
+  const std::uintptr_t end = begin + part.size();
+  for (std::uintptr_t at = begin & ~mask; at < end; at += kPiece) {
+    advise(at, std::min(at + kPiece, end), MADV_WILLNEED);
+  }
 }
 
 }  // namespace mistral

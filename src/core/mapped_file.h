@@ -24,6 +24,9 @@ class MappedFile {
   // Tells the kernel that the whole pages inside `part` are not needed any more, so that they stop
   // counting towards the process; they are read again from the file if touched later.
   void release(std::span<const std::byte> part) const;
+  // Takes the pages of `part`, which were released, out of the system's cache of files, too, where
+  // nobody uses them.
+  void forget(std::span<const std::byte> part) const;
   // Asks the kernel to read `part` ahead.
   void prefetch(std::span<const std::byte> part) const;
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace mistral {
@@ -60,19 +61,24 @@ std::vector<Hierarchy> hierarchies(const fs::path& root) {
   return found;
 }
 
-}  // namespace
-
-std::int64_t available_memory(const fs::path& root) {
-  std::int64_t available = 0;
+// A number of /proc/meminfo, in bytes; 0 when it is not there.
+std::int64_t system_memory(const fs::path& root, std::string_view wanted) {
   std::ifstream meminfo(root / "proc/meminfo");
   for (std::string key; meminfo >> key;) {
-    if (key == "MemAvailable:") {
-      meminfo >> available;
-      available *= 1024;
-      break;
+    if (key == wanted) {
+      std::int64_t kibibytes = 0;
+      meminfo >> kibibytes;
+      return kibibytes * 1024;
     }
     meminfo.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
   }
+  return 0;
+}
+
+// f(limit, memory in use) for each control group of this process that limits memory, from the
+// inside out.
+template <typename Function>
+void each_limit(const fs::path& root, Function f) {
   for (const Hierarchy& hierarchy : hierarchies(root)) {
     // In a container the path may be one of the host, of which only the base can be seen.
     for (fs::path group = hierarchy.group;; group = group.parent_path()) {
@@ -80,15 +86,33 @@ std::int64_t available_memory(const fs::path& root) {
       const auto limit = read_number(folder / hierarchy.limit);
       const auto usage = read_number(folder / hierarchy.usage);
       if (limit && usage) {
-        const std::int64_t used = std::max<std::int64_t>(
-            0, *usage - cached_files(folder / "memory.stat", hierarchy.stat_prefix));
-        const std::int64_t rest = std::max<std::int64_t>(0, *limit - used);
-        available = available == 0 ? rest : std::min(available, rest);
+        f(*limit, std::max<std::int64_t>(
+                      0, *usage - cached_files(folder / "memory.stat", hierarchy.stat_prefix)));
       }
       if (group.empty()) break;
     }
   }
+}
+
+// The smaller one of what is known.
+std::int64_t least(std::int64_t known, std::int64_t other) {
+  return known == 0 ? other : std::min(known, other);
+}
+
+}  // namespace
+
+std::int64_t available_memory(const fs::path& root) {
+  std::int64_t available = system_memory(root, "MemAvailable:");
+  each_limit(root, [&](std::int64_t limit, std::int64_t used) {
+    available = least(available, std::max<std::int64_t>(0, limit - used));
+  });
   return available;
+}
+
+std::int64_t total_memory(const fs::path& root) {
+  std::int64_t total = system_memory(root, "MemTotal:");
+  each_limit(root, [&](std::int64_t limit, std::int64_t) { total = least(total, limit); });
+  return total;
 }
 
 }  // namespace mistral

@@ -11,4 +11,7 @@ namespace mistral {
 // are looked for in `root`.
 [[nodiscard]] std::int64_t available_memory(const std::filesystem::path& root = "/");
 
+// All memory that this process may have at most, counted the same way. 0 when unknown.
+[[nodiscard]] std::int64_t total_memory(const std::filesystem::path& root = "/");
+
 }  // namespace mistral

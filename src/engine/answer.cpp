@@ -38,6 +38,7 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
                std::span<const TokenId> end_tokens, std::shared_ptr<RequestHandle::State> state)
     : channel(std::move(state)),
       on_prompt_logits(std::move(request.on_prompt_logits)),
+      on_prompt_hidden(std::move(request.on_prompt_hidden)),
       sampler(request.sampling, sampler_setup(request, tokenizer, end_tokens)),
       stops_(request.sampling.stop),
       ignore_end_tokens_(request.sampling.ignore_eos),
@@ -50,6 +51,7 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
   salt = request.cache_salt;
   wants_prompt_logits = static_cast<bool>(on_prompt_logits);
   if (request.constraint) constraint.emplace(std::move(request.constraint));
+  wants_prompt_hidden = static_cast<bool>(on_prompt_hidden);
   if (tokenizer != nullptr) {
     detokenizer_.emplace(*tokenizer, /*skip_special=*/true, text::reasoning_marks(*tokenizer));
   }

@@ -57,6 +57,7 @@ struct Answer : Sequence {
 
   std::shared_ptr<RequestHandle::State> channel;
   LogitsSink on_prompt_logits;
+  HiddenSink on_prompt_hidden;
   Sampler sampler;
   std::size_t slot = 0;  // its place in the engine's list
   Draft draft;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,9 +28,14 @@ struct RequestHandle::State {
   // The client's end. A null deadline waits for ever.
   [[nodiscard]] std::optional<Event> take(
       const std::optional<std::chrono::steady_clock::time_point>& deadline);
+  [[nodiscard]] std::optional<Event> try_take();
+  void notify(std::function<void()> wake);
   void cancel() noexcept;
 
  private:
+  void check_open() const;
+  [[nodiscard]] std::optional<Event> take_written();  // with the lock held
+
   std::shared_ptr<std::atomic<std::uint64_t>> cancellations_;
   std::atomic<bool> cancelled_{false};
 
@@ -37,6 +43,7 @@ struct RequestHandle::State {
   std::condition_variable ready_;
   std::vector<TokenEvent> tokens_;  // written and not yet taken
   std::optional<FinishEvent> finish_;
+  std::function<void()> wake_;
 
   // Touched by the client only. The two vectors change places, so their memory is reused.
   std::vector<TokenEvent> taken_;

@@ -20,6 +20,8 @@
 #include "engine/request_check.h"
 #include "engine/scheduler.h"
 #include "engine/step_cost.h"
+#include "engine/step_log.h"
+#include "engine/truncation.h"
 
 namespace mistral::engine {
 namespace {
@@ -87,7 +89,9 @@ struct Engine::Impl {
   void build_batch();
   void start_masks();
   void compute();
+  void forward(std::span<float> rows_of_logits);
   void deliver();
+  void deliver_states(Answer& answer, const nn::BatchSequence& entry);
   void deliver_rows(Answer& answer, const PlannedRows& rows, std::int64_t first_position,
                     std::size_t first_logits);
   void finish(Answer& answer, FinishReason reason, std::string error = {}) noexcept;
@@ -127,11 +131,13 @@ struct Engine::Impl {
   std::vector<MaskWorker::Job> mask_jobs;
   std::optional<MaskWorker> mask_worker;  // from the first constrained answer on
   std::vector<float> logits;
+  std::vector<float> states;  // of batch.hidden_rows
   SamplerScratch scratch;
   std::uint64_t cancellations_seen = 0;
   StepCost cost;
   double draft_seconds = 0;  // that a guess takes
   EngineStats stats;
+  StepLog step_log;
 
   std::thread thread;  // last: it uses all of the above
 };
@@ -144,7 +150,8 @@ Engine::Impl::Impl(nn::SequenceModel& the_model, const text::Tokenizer* the_toke
       options(the_options),
       blocks(model.cache_groups(), model.block_size(), model.cache_bytes(),
              prefix_options(model, options)),
-      scheduler(blocks, scheduler_limits(model, options)) {
+      scheduler(blocks, scheduler_limits(model, options)),
+      step_log(options.log_throughput) {
   limits = {.vocab_size = model.vocab_size(),
             .context_length = model.context_length(),
             .cache_tokens = blocks.max_tokens(model.context_length()),
@@ -167,7 +174,11 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
     throw make_error(ErrorKind::kInvalidArgument, "n: {}, expected 1 to {}", count,
                      options.max_queued);
   }
+  if (request.truncate || options.truncate_prompts) truncate_prompt(request, limits);
   check_request(request, limits);
+  if (request.on_prompt_hidden && model.hidden_size() == 0) {
+    throw Error(ErrorKind::kUnsupported, "the model does not hand out hidden states");
+  }
   const std::int64_t most =
       std::int64_t{std::max(options.max_queued, 0)} + std::max(options.max_sequences, 1);
   if (requests.fetch_add(count) + count > most) {
@@ -281,11 +292,13 @@ void Engine::Impl::step() {
   compute();
   const double seconds = seconds_since(start);
   cost.note(batch.rows(), seconds);
+  step_log.note(rows, seconds);
   ++stats.steps;
   stats.step_seconds.add(seconds);
   stats.step_rows.add(batch.rows());
   stats.step_sequences.add(static_cast<double>(rows.size()));
   deliver();
+  if (scheduler.idle()) step_log.idle();
 }
 
 // Asks for guesses of what the running answers go on with.
@@ -346,13 +359,17 @@ std::int32_t Engine::Impl::prompt_rows() const {
   }
   if (decoding == 0) return std::numeric_limits<std::int32_t>::max();
   constexpr std::int32_t kLeast = 16;  // fewer would waste the reading of the weights
-  const double most = std::max(options.step_seconds, 2 * cost.seconds(decoding));
+  // Where many answers alone take long, prompts still get most of a step: each that gets through
+  // makes the batch larger, and nobody waits for a first token as long as all others write.
+  constexpr double kShare = 4;
+  const double most = std::max(options.step_seconds, kShare * cost.seconds(decoding));
   return std::max(kLeast, cost.rows_within(most) - decoding);
 }
 
 void Engine::Impl::build_batch() {
   batch.tokens.clear();
   batch.logit_rows.clear();
+  batch.hidden_rows.clear();
   batch.sequences.resize(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Sequence& sequence = *rows[i].sequence;
@@ -368,6 +385,13 @@ void Engine::Impl::build_batch() {
                         sequence.drafts.begin() + rows[i].drafts);
     for (std::int32_t r = rows[i].logits_from; r < rows[i].count; ++r) {
       batch.logit_rows.push_back(entry.first_row + r);
+    }
+    if (!sequence.prompt_hidden_missing()) continue;
+    for (std::int32_t r = 0; r < rows[i].count; ++r) {
+      const std::int64_t position = sequence.computed + r;
+      if (position >= sequence.prompt_hidden_from && position < sequence.prompt_length) {
+        batch.hidden_rows.push_back(entry.first_row + r);
+      }
     }
   }
 }
@@ -392,12 +416,23 @@ void Engine::Impl::compute() {
   if (logits.size() < size) logits.resize(size);
   start_masks();
   try {
-    model.forward(batch, std::span(logits).first(size));
+    forward(std::span(logits).first(size));
   } catch (...) {
     if (mask_worker) mask_worker->finish();
     throw;
   }
   if (mask_worker) mask_worker->finish();
+}
+
+void Engine::Impl::forward(std::span<float> rows_of_logits) {
+  if (batch.hidden_rows.empty()) {
+    model.forward(batch, rows_of_logits);
+    return;
+  }
+  const std::size_t state_size =
+      batch.hidden_rows.size() * static_cast<std::size_t>(model.hidden_size());
+  if (states.size() < state_size) states.resize(state_size);
+  model.forward(batch, rows_of_logits, std::span(states).first(state_size));
 }
 
 void Engine::Impl::deliver() {
@@ -410,11 +445,27 @@ void Engine::Impl::deliver() {
     const std::size_t first_logits = next_logits;
     next_logits += static_cast<std::size_t>(planned.count - planned.logits_from);
     try {
+      deliver_states(answer, batch.sequences[i]);
       deliver_rows(answer, planned, batch.sequences[i].first_position, first_logits);
     } catch (...) {
       finish(answer, FinishReason::kError, describe_current_exception());
     }
     planned.sequence = nullptr;  // dealt with: a failure further on is not its own
+  }
+}
+
+// The states of a prompt's rows, which stand in `states` in the order of batch.hidden_rows.
+void Engine::Impl::deliver_states(Answer& answer, const nn::BatchSequence& entry) {
+  if (!answer.prompt_hidden_missing()) return;
+  const auto width = static_cast<std::size_t>(model.hidden_size());
+  const auto begin = std::ranges::lower_bound(batch.hidden_rows, entry.first_row);
+  for (auto it = begin; it != batch.hidden_rows.end(); ++it) {
+    const std::int32_t r = *it - entry.first_row;
+    if (r >= entry.row_count) break;
+    const std::int64_t position = entry.first_position + r;
+    const auto index = static_cast<std::size_t>(it - batch.hidden_rows.begin());
+    answer.on_prompt_hidden(position, std::span<const float>(states).subspan(index * width, width));
+    answer.prompt_hidden_from = position + 1;
   }
 }
 

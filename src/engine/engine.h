@@ -21,13 +21,15 @@ struct EngineOptions {
   std::int32_t prefill_chunk = 512;  // most prompt rows of one sequence in a step
   std::int32_t max_queued = 10'000;  // waiting requests; more are refused
   // While answers are being written, prompts of others get as many rows as keep a step below this,
-  // or below twice what it takes without them.
+  // or below four times what it takes without them.
   double step_seconds = 0.3;
   // Blocks stay in the cache of at most so many sequences that ended last; 0: of none.
   std::int64_t prefix_cache_sequences = std::numeric_limits<std::int64_t>::max();
   bool keep_cache = true;  // false: each token is computed from the whole sequence
   std::shared_ptr<Drafter> drafter = nullptr;  // speculative decoding; null: none
   std::int32_t max_drafts = 10;                // tokens guessed at once
+  bool truncate_prompts = false;               // cuts prompts that are too long: see truncation.h
+  bool log_throughput = false;                 // tokens per second, at level info
   bool adapt_drafts = true;                    // false: always as many, whether they pay or not
 };
 

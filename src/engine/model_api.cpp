@@ -17,7 +17,8 @@
 #include "engine/engine.h"
 #include "engine/generation_impl.h"
 #include "engine/model_drafter.h"
-#include "mistral/model.h"
+#include "engine/model_options.h"
+#include "mistral/builders.h"
 #include "models/fetch.h"
 #include "models/loader.h"
 
@@ -36,69 +37,6 @@ auto translate(Work work) {
   } catch (const std::filesystem::filesystem_error& error) {
     throw Exception(error.what());
   }
-}
-
-// Programs that use the library own their standard output and want to hear of problems only.
-void quiet_log() {
-  static const bool done = [] {
-    log::set_level("warn");
-    return true;
-  }();
-  (void)done;
-}
-
-models::ComputeDType dtype_of(const std::string& name) {
-  if (name == "auto") return models::ComputeDType::kAuto;
-  if (name == "f32") return models::ComputeDType::kF32;
-  if (name == "f16") return models::ComputeDType::kF16;
-  if (name == "bf16") return models::ComputeDType::kBF16;
-  throw make_error(ErrorKind::kInvalidArgument, "dtype: '{}', expected auto, f32, f16 or bf16",
-                   name);
-}
-
-// "auto": the loader chooses.
-std::optional<ops::CacheDType> cache_dtype_of(const std::string& name) {
-  if (name == "auto") return std::nullopt;
-  if (const auto dtype = ops::cache_dtype(name)) return dtype;
-  throw make_error(ErrorKind::kInvalidArgument,
-                   "kv_cache_dtype: '{}', expected auto, f32, f16, bf16 or q8", name);
-}
-
-void check_range(const char* option, std::int64_t value, std::int64_t low, std::int64_t high) {
-  if (value < low || value > high) {
-    throw make_error(ErrorKind::kInvalidArgument, "{}: {}, expected {} to {}", option, value, low,
-                     high);
-  }
-}
-
-models::LoadOptions load_options(const ModelOptions& options) {
-  constexpr std::int64_t kMany = std::numeric_limits<std::int32_t>::max();
-  constexpr std::int32_t kMostRows = 1 << 16;
-  check_range("threads", options.threads, 0, 4096);
-  check_range("context_length", options.context_length, 0, kMany);
-  check_range("max_sequences", options.max_sequences, 1, kMostRows);
-  check_range("kv_cache_tokens", options.kv_cache_tokens, 0, std::int64_t{1} << 40);
-  check_range("kv_cache_mib", options.kv_cache_mib, 0, std::int64_t{1} << 30);
-  check_range("prefill_chunk", options.prefill_chunk, 1, kMostRows);
-  check_range("prefix_cache_sequences", options.prefix_cache_sequences.value_or(0), 0,
-              std::numeric_limits<std::int64_t>::max());
-  check_range("draft_tokens", options.draft_tokens, 1, 64);
-  if (options.kv_block_size != 8 && options.kv_block_size != 16 && options.kv_block_size != 32) {
-    throw make_error(ErrorKind::kInvalidArgument, "kv_block_size: {}, expected 8, 16 or 32",
-                     options.kv_block_size);
-  }
-  models::LoadOptions load;
-  load.dtype = dtype_of(options.dtype);
-  load.context_length = options.context_length;
-  load.kv_cache_tokens = options.kv_cache_tokens;
-  load.kv_cache_bytes = options.kv_cache_mib << 20;
-  load.kv_block_size = options.kv_block_size;
-  load.kv_cache_dtype = cache_dtype_of(options.kv_cache_dtype);
-  load.max_batch_rows = std::max(options.prefill_chunk, options.max_sequences);
-  const bool guesses = !options.draft_model.empty() || options.ngram_drafts;
-  load.logit_rows = options.max_sequences * (1 + (guesses ? options.draft_tokens : 0));
-  load.on_progress = options.on_progress;
-  return load;
 }
 
 Json json_of(const std::vector<Message>& messages) {
@@ -140,15 +78,27 @@ const char* to_string(FinishReason reason) {
   return "unknown";
 }
 
+const char* to_string(Role role) {
+  switch (role) {
+    case Role::kUser:
+      return "user";
+    case Role::kAssistant:
+      return "assistant";
+    case Role::kSystem:
+      return "system";
+    case Role::kTool:
+      return "tool";
+  }
+  return "unknown";
+}
+
 struct Model::Impl {
   explicit Impl(const ModelOptions& options)
-      : load(load_options(options)),
-        pool(options.threads > 0 ? options.threads : ThreadPool::default_size()),
-        loaded(models::load(models::locate_or_fetch(options.path, {}), load, pool)),
+      : pool(options.threads > 0 ? options.threads : ThreadPool::default_size()),
+        loaded(models::load(engine::locate_model(options), engine::load_options(options), pool)),
         draft(load_draft(options)),
         constraints(loaded),
         engine(*loaded.model, loaded.tokenizer.get(), loaded.end_tokens, engine_options(options)) {
-    load.on_progress = nullptr;
     info = {.name = loaded.name,
             .architecture = loaded.architecture,
             .context_length = loaded.model->context_length(),
@@ -160,26 +110,20 @@ struct Model::Impl {
 
   std::optional<models::LoadedModel> load_draft(const ModelOptions& options) {
     if (options.draft_model.empty()) return std::nullopt;
-    models::LoadedModel model =
-        models::load(models::locate_or_fetch(options.draft_model, {}), load, pool);
+    models::LoadOptions load = engine::load_options(options);
+    load.text = {};
+    load.memory_usage = 0;  // the cache of the model itself is sized by it
+    models::LoadedModel model = models::load(
+        models::locate_or_fetch(options.draft_model, engine::hub_access(options)), load, pool);
     engine::check_draft_model(loaded, model);
     return model;
   }
 
   engine::EngineOptions engine_options(const ModelOptions& options) const {
-    engine::EngineOptions result;
-    result.max_sequences = options.max_sequences;
-    result.prefill_chunk = options.prefill_chunk;
-    if (options.prefix_cache_sequences) {
-      result.prefix_cache_sequences = *options.prefix_cache_sequences;
-    }
-    result.keep_cache = !options.no_kv_cache;
-    result.max_drafts = options.draft_tokens;
+    engine::EngineOptions result = engine::engine_options(options);
     if (draft) {
       result.drafter =
           std::make_shared<engine::ModelDrafter>(*draft->model, loaded.model->vocab_size());
-    } else if (options.ngram_drafts) {
-      result.drafter = std::make_shared<engine::NgramDrafter>();
     }
     return result;
   }
@@ -220,7 +164,6 @@ struct Model::Impl {
     return read(std::move(start(std::move(prompt), sampling, 1, style).front()), on_chunk);
   }
 
-  models::LoadOptions load;
   ThreadPool pool;
   models::LoadedModel loaded;  // computes on pool
   std::optional<models::LoadedModel> draft;
@@ -236,7 +179,7 @@ Model::~Model() = default;
 
 Model Model::load(const ModelOptions& options) {
   return translate([&] {
-    quiet_log();
+    log::set_level(log::debug_requested() ? "debug" : options.log_level);
     return Model(std::make_unique<Impl>(options));
   });
 }
@@ -273,12 +216,22 @@ Response Model::complete(const std::vector<TokenId>& prompt, const SamplingParam
 
 Generation Model::start_chat(const std::vector<Message>& messages, const SamplingParams& sampling,
                              const ChatOptions& options) {
+  return std::move(start({.messages = messages, .sampling = sampling, .options = options}).front());
+}
+
+std::vector<Generation> Model::start(const ChatRequest& request) {
   return translate([&] {
-    engine::PreparedPrompt prompt =
-        engine::prepare_chat(impl_->loaded, json_of(messages), variables_of(options));
+    engine::PreparedPrompt prompt = engine::prepare_chat(impl_->loaded, json_of(request.messages),
+                                                         variables_of(request.options));
     const text::ReasoningStyle style = engine::reasoning_style(impl_->loaded, prompt);
-    return std::move(impl_->start(std::move(prompt.ids), sampling, 1, style).front());
+    return impl_->start(std::move(prompt.ids), request.sampling, request.choices, style);
   });
+}
+
+std::vector<Response> Model::send(const ChatRequest& request) {
+  std::vector<Response> responses;
+  for (Generation& generation : start(request)) responses.push_back(generation.wait());
+  return responses;
 }
 
 Generation Model::start(std::string_view prompt, const SamplingParams& sampling) {

@@ -25,10 +25,15 @@ namespace mistral::engine {
 // vocab_size entries and is valid during the call.
 using LogitsSink = std::function<void(std::int64_t position, std::span<const float> logits)>;
 
+// Likewise the last hidden state of a prompt's token, after the final norm.
+using HiddenSink = std::function<void(std::int64_t position, std::span<const float> hidden)>;
+
 struct Request {
   std::vector<TokenId> prompt;  // at least one token
   SamplingParams sampling;
   LogitsSink on_prompt_logits;  // when set: every prompt row's logits, in order of position
+  HiddenSink on_prompt_hidden;  // when set: every prompt row's state, in order of position
+  bool truncate = false;        // a prompt that is too long is cut: see truncation.h
   std::int32_t priority = 0;    // higher ones come first
   // Requests share what they computed only with others of the same salt.
   std::uint64_t cache_salt = 0;
@@ -67,6 +72,13 @@ class RequestHandle {
   [[nodiscard]] Event next();
   // As next(), but gives up after `milliseconds`.
   [[nodiscard]] std::optional<Event> next_for(int milliseconds);
+  // The next event if there is one.
+  [[nodiscard]] std::optional<Event> try_next();
+  // For clients that must not block: from now on `wake` is called whenever events have come and
+  // try_next() had none left, at once if some are there; null: no longer. It runs on the engine's
+  // thread with a lock held, so it only tells another thread; it does not throw, and does not run
+  // any more once this has returned.
+  void notify(std::function<void()> wake);
   // The engine drops the sequence at its next step and sends FinishEvent{kCancelled}. Async safe
   // apart from signal handlers; may be called from any thread.
   void cancel();

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "engine/block_manager.h"
@@ -18,6 +17,9 @@ struct Sequence {
   BlockTables blocks;
   bool wants_prompt_logits = false;
   std::int64_t prompt_logits_from = 0;  // prompt rows before this one were delivered
+
+  bool wants_prompt_hidden = false;
+  std::int64_t prompt_hidden_from = 0;  // likewise of hidden states
 
   std::int32_t priority = 0;  // higher ones come first
   std::uint64_t salt = 0;     // shares blocks with sequences of the same salt only
@@ -38,11 +40,15 @@ struct Sequence {
   [[nodiscard]] bool prompt_logits_missing() const {
     return wants_prompt_logits && prompt_logits_from < prompt_length;
   }
+  [[nodiscard]] bool prompt_hidden_missing() const {
+    return wants_prompt_hidden && prompt_hidden_from < prompt_length;
+  }
   // How much of it may come from the cache: the last token's logits are always wanted.
   [[nodiscard]] std::int64_t sharable() const {
-    return std::min(length() - 1, prompt_logits_missing()
-                                      ? prompt_logits_from
-                                      : std::numeric_limits<std::int64_t>::max());
+    std::int64_t most = length() - 1;
+    if (prompt_logits_missing()) most = std::min(most, prompt_logits_from);
+    if (prompt_hidden_missing()) most = std::min(most, prompt_hidden_from);
+    return most;
   }
   [[nodiscard]] BlockContent content() const {
     return {.tokens = tokens, .prompt_length = prompt_length, .salt = salt};

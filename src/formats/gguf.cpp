@@ -89,6 +89,9 @@ const std::vector<std::filesystem::path>& GgufFile::files() const {
 void GgufFile::release(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).release(tensor.view.data);
 }
+void GgufFile::forget(const TensorInfo& tensor) const {
+  impl_->mappings.at(tensor.file).forget(tensor.view.data);
+}
 void GgufFile::prefetch(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).prefetch(tensor.view.data);
 }

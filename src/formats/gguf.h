@@ -111,6 +111,7 @@ class GgufFile final : public WeightSource {
   [[nodiscard]] const TensorInfo* find(std::string_view name) const override;
   [[nodiscard]] const std::vector<std::filesystem::path>& files() const override;
   void release(const TensorInfo& tensor) const override;
+  void forget(const TensorInfo& tensor) const override;
   void prefetch(const TensorInfo& tensor) const override;
 
  private:

@@ -1,15 +1,24 @@
 #include "formats/json_limits.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "core/error.h"
+#include "formats/memory_budget.h"
 
 namespace mistral::formats {
 namespace {
 
-// Depth of the brackets outside of strings; exact for valid JSON, harmless for other text.
-bool is_deeper_than(std::string_view text, int max_depth) {
-  int depth = 0;
+// What an element takes in the one piece of memory that its array or object has: arrays double, and
+// ordered objects are lists of a key and a value.
+constexpr std::uint64_t kElementBytes =
+    std::max(2 * sizeof(nlohmann::json), sizeof(nlohmann::ordered_json::object_t::value_type));
+
+// Counts brackets and commas outside of strings; exact for valid JSON, harmless for other text.
+void check_limits(std::string_view text, int max_depth, std::uint64_t memory) {
+  std::vector<std::uint64_t> elements = {0};  // of what is open, up to the comma before
   bool in_string = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -19,12 +28,18 @@ bool is_deeper_than(std::string_view text, int max_depth) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > max_depth) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
+      elements.push_back(1);
+      if (elements.size() > static_cast<std::size_t>(max_depth) + 1) {
+        throw make_error(ErrorKind::kInvalidFile, "the JSON nests more than {} deep", max_depth);
+      }
+    } else if ((c == ']' || c == '}') && elements.size() > 1) {
+      elements.pop_back();
+    } else if (c == ',' && ++elements.back() > memory / kElementBytes) {
+      throw make_error(ErrorKind::kInvalidFile,
+                       "the JSON has an array or object of more than {} elements",
+                       memory / kElementBytes);
     }
   }
-  return false;
 }
 
 }  // namespace
@@ -35,9 +50,7 @@ nlohmann::json parse_limited_json(std::span<const std::byte> text, int max_depth
   if (const std::size_t zero = chars.find('\0'); zero != std::string_view::npos) {
     throw make_error(ErrorKind::kInvalidFile, "not valid JSON at byte {}", zero);
   }
-  if (is_deeper_than(chars, max_depth)) {
-    throw make_error(ErrorKind::kInvalidFile, "the JSON nests more than {} deep", max_depth);
-  }
+  check_limits(chars, max_depth, memory_for(text));
   try {
     return nlohmann::json::parse(chars.begin(), chars.end());
   } catch (const nlohmann::json::parse_error& error) {

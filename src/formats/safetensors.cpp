@@ -72,6 +72,9 @@ const std::vector<std::filesystem::path>& SafetensorsFile::files() const {
 void SafetensorsFile::release(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).release(tensor.view.data);
 }
+void SafetensorsFile::forget(const TensorInfo& tensor) const {
+  impl_->mappings.at(tensor.file).forget(tensor.view.data);
+}
 void SafetensorsFile::prefetch(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).prefetch(tensor.view.data);
 }

@@ -85,6 +85,9 @@ ReadTensor TorchFile::read(const TensorInfo& tensor) const {
 void TorchFile::release(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).release(tensor.view.data);
 }
+void TorchFile::forget(const TensorInfo& tensor) const {
+  impl_->mappings.at(tensor.file).forget(tensor.view.data);
+}
 void TorchFile::prefetch(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).prefetch(tensor.view.data);
 }

@@ -26,6 +26,7 @@ class TorchFile final : public WeightSource {
   // Tensors with other strides than their shape's are collected from their storage.
   [[nodiscard]] ReadTensor read(const TensorInfo& tensor) const override;
   void release(const TensorInfo& tensor) const override;
+  void forget(const TensorInfo& tensor) const override;
   void prefetch(const TensorInfo& tensor) const override;
 
  private:

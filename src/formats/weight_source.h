@@ -49,6 +49,9 @@ class WeightSource {
   // again from the file when touched. Called after a tensor has been repacked.
   virtual void release(const TensorInfo& tensor) const = 0;
 
+  // Takes the released pages of this tensor out of the system's cache of files, where they would
+  // push out what is needed more.
+  virtual void forget(const TensorInfo& tensor) const = 0;
   // Asks the system to read the pages of this tensor, which will be touched soon; returns at once.
   // Called with parts of tensors, too, as release() is.
   virtual void prefetch(const TensorInfo& tensor) const = 0;

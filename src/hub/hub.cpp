@@ -39,9 +39,11 @@ std::vector<std::string> parse_index(const fs::path& path) {
   std::string text(static_cast<std::size_t>(file.size()), '\0');
   text.resize(file.read_at(0, std::as_writable_bytes(std::span(text))));
   bool too_deep = false;
-  const auto limit_depth = [&too_deep](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+  // An index has no lists that matter, and a list of numbers takes many times its text.
+  const auto limit_depth = [&too_deep](int depth, nlohmann::json::parse_event_t event,
+                                       nlohmann::json&) {
     too_deep = too_deep || depth > kMaxIndexDepth;
-    return !too_deep;
+    return !too_deep && event != nlohmann::json::parse_event_t::array_start;
   };
   const nlohmann::json index = nlohmann::json::parse(text, limit_depth, false);
   const auto map = !too_deep && index.is_object() ? index.find("weight_map") : index.end();

@@ -8,6 +8,8 @@
 #include "core/cpu_count.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/memory.h"
+#include "models/debug_files.h"
 #include "models/description.h"
 #include "models/memory_plan.h"
 #include "nn/decoder.h"
@@ -33,6 +35,14 @@ void log_plan(const MemoryPlan& plan) {
             plan.cache / plan.cache_block * plan.block_size, plan.context);
 }
 
+// Whether packed weights and the system's cache of their files fit into memory side by side.
+bool fits_twice(const formats::WeightSource& weights) {
+  std::uint64_t bytes = 0;
+  for (const formats::TensorInfo& tensor : weights.tensors()) bytes += byte_size(tensor.view);
+  const std::int64_t available = available_memory();  // with what is cached of files
+  return available == 0 || bytes <= static_cast<std::uint64_t>(available) / 2;
+}
+
 }  // namespace
 
 LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& pool) {
@@ -45,6 +55,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   model.name = description.name;
   model.architecture = std::string(description.family->name);
   model.parameters = parameter_count(*description.weights);
+  if (log::debug_requested()) write_tensor_list(path.kind, *description.weights, ".");
   const MemoryPlan plan = plan_memory(description, options);
   log_plan(plan);
   require_fit(plan, model.name);
@@ -58,12 +69,17 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
             model.parameters, model.backend->name(), pool.size());
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
-  loader.read_ahead(plan.order);
+  loader.read_ahead(plan.order, fits_twice(*description.weights) ? nn::ReadAhead::Behind::kKeep
+                                                                 : nn::ReadAhead::Behind::kForget);
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
   auto text_side = std::async(std::launch::async | std::launch::deferred,
                               [&] { load_text_side(path, description, model, options.text); });
   nn::DecoderWeights weights = nn::load_weights(description.spec, loader);
   text_side.get();
+  if (model.tokenizer) {
+    log::debug("tokenizer: {} tokens; end tokens [{}]", model.tokenizer->vocab_size(),
+               fmt::join(model.end_tokens, ", "));
+  }
 
   nn::DecoderOptions decoder;
   decoder.context_length = static_cast<std::int32_t>(plan.context);

@@ -31,9 +31,9 @@ struct ModelPath {
   std::string architecture{};
 };
 
-// `path` is a .gguf file (any shard of a split one), a GGML file, a Hugging Face folder (config.json
-// and weights) or one of its files, or a folder with exactly one GGUF or GGML model. Throws Error
-// that says what was expected and what was found.
+// `path` is a .gguf file (any shard of a split one), a GGML file, a Hugging Face folder
+// (config.json and weights) or one of its files, or a folder with exactly one GGUF or GGML model.
+// Throws Error that says what was expected and what was found.
 [[nodiscard]] ModelPath locate(const std::filesystem::path& path);
 // The selectors `gguf -m DIR -f FILE[ FILE…]`, `plain -m DIR` and `ggml -m DIR -f FILE`.
 [[nodiscard]] ModelPath locate_gguf(const std::filesystem::path& folder,
@@ -56,7 +56,10 @@ struct LoadOptions {
   std::int64_t context_length = 0;   // 0: the model's own
   std::int64_t kv_cache_tokens = 0;  // 0: kv_cache_bytes
   std::int64_t kv_cache_bytes = 0;   // 0: all that max_memory leaves, or a quarter of the free
-  std::int32_t kv_block_size = 32;   // 8, 16 or 32
+  // The share of all memory, or of max_memory, that is to be in use when the cache is full. It goes
+  // before the two above; 0: not given.
+  double memory_usage = 0;
+  std::int32_t kv_block_size = 32;  // 8, 16 or 32
   // None: f16 for a model whose matrices are quantised, else f32.
   std::optional<ops::CacheDType> kv_cache_dtype;
   std::int32_t max_batch_rows = 512;

@@ -47,7 +47,30 @@ std::int64_t cache_tokens(const nn::DecoderSpec& spec, const MemoryPlan& plan, s
   return tokens;
 }
 
+// What is left for the cache when a share of the memory may be in use.
+std::int64_t budget_of_usage(const MemoryPlan& plan, double usage) {
+  const std::int64_t all = plan.limit_given ? plan.limit : total_memory();
+  if (all == 0) {
+    throw make_error(
+        ErrorKind::kUnsupported,
+        "a KV cache by memory usage: the system does not say how much memory there is");
+  }
+  const std::int64_t used = plan.limit_given ? 0 : std::max<std::int64_t>(0, all - plan.limit);
+  const auto wanted = static_cast<std::int64_t>(static_cast<double>(all) * usage);
+  const std::int64_t rest = wanted - used - static_cast<std::int64_t>(plan.total());
+  if (rest < plan.cache_block) {
+    throw make_error(
+        ErrorKind::kResource,
+        "a memory usage of {} is {}; {} are in use, and weights and buffers take {}: not enough "
+        "is left for a KV cache",
+        usage, memory_size(static_cast<std::uint64_t>(wanted)),
+        memory_size(static_cast<std::uint64_t>(used)), memory_size(plan.total()));
+  }
+  return rest;
+}
+
 std::int64_t cache_budget(const MemoryPlan& plan, const LoadOptions& options) {
+  if (options.memory_usage > 0) return budget_of_usage(plan, options.memory_usage);
   std::int64_t bytes = options.kv_cache_bytes;
   if (options.kv_cache_tokens > 0) {
     const std::int64_t blocks =

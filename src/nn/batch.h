@@ -29,12 +29,15 @@ struct Batch {
   std::vector<TokenId> tokens;  // [rows]
   std::vector<BatchSequence> sequences;
   std::vector<std::int32_t> logit_rows;  // rows whose logits are wanted, rising
+  // Rows whose last hidden state is wanted, rising; see SequenceModel::hidden_size().
+  std::vector<std::int32_t> hidden_rows;
 
   [[nodiscard]] std::int32_t rows() const { return static_cast<std::int32_t>(tokens.size()); }
   void clear() {
     tokens.clear();
     sequences.clear();
     logit_rows.clear();
+    hidden_rows.clear();
   }
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <iterator>
 
 #include "core/error.h"
 
@@ -105,9 +107,39 @@ std::int64_t Decoder::rope_key(std::int32_t rope_length) const {
   return key;
 }
 
-void Decoder::forward(const Batch& batch, std::span<float> logits) {
+void Decoder::take_states(const Batch& batch, ops::Rows& hidden, std::span<float> states) {
+  ops::Rows normed = hidden;
+  if (weights_.final_norm) {
+    normed = rows_of(branch_, hidden.rows, hidden.cols);
+    backend_.norm_rows(weights_.final_norm.params(), hidden, normed, false);
+  }
+  const std::size_t bytes = float_bytes(1, hidden.cols);
+  const auto width = static_cast<std::size_t>(hidden.cols);
+  std::size_t state = 0;
+  std::int64_t kept = 0;
+  for (std::int64_t i = 0; i < hidden.rows; ++i) {
+    const std::int32_t row = wanted_[static_cast<std::size_t>(i)];
+    if (state < batch.hidden_rows.size() && batch.hidden_rows[state] == row) {
+      std::memcpy(states.data() + state++ * width, normed.row(i), bytes);
+    }
+    const auto next = static_cast<std::size_t>(kept);
+    if (next < batch.logit_rows.size() && batch.logit_rows[next] == row) {
+      if (kept != i) std::memcpy(hidden.row(kept), hidden.row(i), bytes);
+      ++kept;
+    }
+  }
+  hidden.rows = kept;
+}
+
+void Decoder::forward(const Batch& batch, std::span<float> logits, std::span<float> states) {
   if (batch.rows() == 0) return;
   prepare_sequences(batch);
+  const std::vector<std::int32_t>* wanted = &batch.logit_rows;
+  if (!batch.hidden_rows.empty()) {
+    wanted_.clear();
+    std::ranges::set_union(batch.logit_rows, batch.hidden_rows, std::back_inserter(wanted_));
+    wanted = &wanted_;
+  }
   ops::Rows hidden = rows_of(hidden_, batch.rows(), spec_.hidden_size);
   backend_.embed(*weights_.embedding.weight, batch.tokens,
                  static_cast<float>(spec_.embedding_scale), hidden);
@@ -115,8 +147,7 @@ void Decoder::forward(const Batch& batch, std::span<float> logits) {
   const std::size_t last = weights_.layers.size() - 1;
   for (std::size_t i = 0; i <= last; ++i) {
     const Layer& layer = weights_.layers[i];
-    const ops::Activations attended =
-        attention(layer, i, hidden, i == last ? &batch.logit_rows : nullptr);
+    const ops::Activations attended = attention(layer, i, hidden, i == last ? wanted : nullptr);
     if (hidden.rows == 0) return;
     if (!spec_.parallel_residual) {
       add_to_residual(attended, layer.output, layer.post_attention_norm, hidden);
@@ -129,6 +160,10 @@ void Decoder::forward(const Batch& batch, std::span<float> logits) {
     const ops::Activations gated = mlp(layer.mlp, normed, gated_);
     add_to_residual(attended, layer.output, layer.post_attention_norm, hidden);
     add_to_residual(gated, layer.mlp.down, layer.post_ffn_norm, hidden);
+  }
+  if (!batch.hidden_rows.empty()) {
+    take_states(batch, hidden, states);
+    if (hidden.rows == 0) return;
   }
   compute_logits(hidden, logits);
 }

@@ -54,7 +54,11 @@ class Decoder final : public SequenceModel {
   [[nodiscard]] std::int64_t cache_bytes() const override { return cache_.bytes(); }
   [[nodiscard]] std::int64_t rope_key(std::int32_t rope_length) const override;
 
-  void forward(const Batch& batch, std::span<float> logits) override;
+  void forward(const Batch& batch, std::span<float> logits) override { forward(batch, logits, {}); }
+  [[nodiscard]] std::int32_t hidden_size() const override {
+    return static_cast<std::int32_t>(spec_.hidden_size);
+  }
+  void forward(const Batch& batch, std::span<float> logits, std::span<float> states) override;
 
  private:
   using Layer = DecoderWeights::Layer;
@@ -95,6 +99,9 @@ class Decoder final : public SequenceModel {
   void add_to_residual(const ops::Activations& in, const Linear& linear, const Norm& norm,
                        ops::Rows hidden);
   void compute_logits(ops::Rows hidden, std::span<float> logits);
+  // Writes the normed states of batch.hidden_rows and leaves the rows with logits in front of
+  // `hidden`, whose rows are those of `wanted_`.
+  void take_states(const Batch& batch, ops::Rows& hidden, std::span<float> states);
 
   DecoderSpec spec_;
   DecoderWeights weights_;
@@ -123,6 +130,8 @@ class Decoder final : public SequenceModel {
   PageBuffer router_logits_;
   std::vector<std::int32_t> chosen_;
   std::vector<float> chosen_weights_;
+
+  std::vector<std::int32_t> wanted_;  // rows with logits or states, when some want states
 
   // Per cache group the step's sequences, reused.
   std::vector<std::vector<ops::AttentionSequence>> sequences_;

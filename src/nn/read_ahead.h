@@ -20,21 +20,37 @@ class ReadAhead {
   // of files and no part of the process.
   static constexpr std::uint64_t kWindow = std::uint64_t{128} << 20;
 
+  // What becomes of the cache of what was taken: kForget is for a machine whose memory does not
+  // hold a model twice, where old files would push out what is needed.
+  enum class Behind { kKeep, kForget };
+
   // `order`: the tensors as they will be taken; one that is named again is read once. `source` must
   // outlive this.
   ReadAhead(const formats::WeightSource& source,
-            const std::vector<const formats::TensorInfo*>& order, std::uint64_t window = kWindow);
+            const std::vector<const formats::TensorInfo*>& order, Behind behind = Behind::kKeep,
+            std::uint64_t window = kWindow);
 
   // `taken` bytes in all were taken of the tensors.
   void advance(std::uint64_t taken);
 
  private:
+  // A place in the order.
+  struct Place {
+    std::uint64_t bytes = 0;   // of all tensors before it
+    std::size_t tensor = 0;    // the one that it is in
+    std::uint64_t offset = 0;  // bytes of that before it
+  };
+  // Moves `place` to `end` with calls of `use` for what lies between, in pieces of a tensor. Pieces
+  // that are no whole rest of a tensor are not made smaller than `smallest`.
+  template <typename Use>
+  void move(Place& place, std::uint64_t end, std::uint64_t smallest, Use use) const;
+
   const formats::WeightSource& source_;
   std::vector<const formats::TensorInfo*> order_;
+  Behind behind_;
   std::uint64_t window_;
-  std::uint64_t asked_ = 0;   // bytes of all tensors in order that were asked for
-  std::size_t tensor_ = 0;    // the first one that is not asked for as a whole
-  std::uint64_t offset_ = 0;  // what was asked for of it
+  Place asked_;
+  Place forgotten_;
 };
 
 // The same by a thread of its own: to ask takes the system time, for it finds room for every page.

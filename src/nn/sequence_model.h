@@ -38,6 +38,14 @@ class SequenceModel {
   // Computes the batch and writes logits [logit_rows.size(), vocab_size] row by row. Called by one
   // thread at a time. A row's logits depend only on its sequence, never on its batch mates.
   virtual void forward(const Batch& batch, std::span<float> logits) = 0;
+
+  // Length of a row's last hidden state, after the final norm; 0: the model does not hand it out,
+  // and no batch has hidden_rows.
+  [[nodiscard]] virtual std::int32_t hidden_size() const { return 0; }
+  // As forward(); also writes the states of batch.hidden_rows, [hidden_rows.size(), hidden_size].
+  virtual void forward(const Batch& batch, std::span<float> logits, std::span<float> /*hidden*/) {
+    forward(batch, logits);
+  }
 };
 
 }  // namespace mistral::nn

@@ -13,8 +13,9 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
   for (const formats::TensorInfo& tensor : source.tensors()) total_ += byte_size(tensor.view);
 }
 
-void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order) {
-  read_ahead_.emplace(ReadAhead(source_, order));
+void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order,
+                              ReadAhead::Behind behind) {
+  read_ahead_.emplace(ReadAhead(source_, order, behind));
   read_ahead_->advance(done_);
 }
 

@@ -31,7 +31,7 @@ class WeightLoader {
                ProgressCallback on_progress);
 
   // While it loads, what `order` names is read ahead: the tensors as they will be taken.
-  void read_ahead(const std::vector<const formats::TensorInfo*>& order);
+  void read_ahead(const std::vector<const formats::TensorInfo*>& order, ReadAhead::Behind behind);
   // Tensors in the order in which they were asked for, each as often as it was.
   [[nodiscard]] const std::vector<const formats::TensorInfo*>& order() const { return order_; }
 

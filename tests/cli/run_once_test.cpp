@@ -94,6 +94,40 @@ TEST_F(RunOnceTest, ReasoningGoesToStandardErrorAndTheAnswerToStandardOutput) {
   EXPECT_THAT(answers.err, StartsWith("prompt: "));
 }
 
+TEST_F(RunOnceTest, ALongPromptIsCutWhereThatIsAskedFor) {
+  std::string prompt;
+  for (int i = 0; i < 200; ++i) prompt += "small letters ";
+  const std::vector<std::string> options{"--raw", "--prompt", prompt,         "--ctx",
+                                         "64",    "--greedy", "--max-tokens", "5"};
+  EXPECT_EQ(run(options).code, 1);
+  const Outcome cut =
+      run(join(options, {"--truncate-sequence", "--throughput", "--max-seqs", "2"}));
+  EXPECT_EQ(cut.code, 0) << cut.err;
+  EXPECT_THAT(cut.err, HasSubstr("is cut to its last 59"));
+  EXPECT_THAT(cut.err, HasSubstr("prompt: 59 tokens"));
+  EXPECT_THAT(cut.err, ContainsRegex("Throughput: Prompt: [0-9.]+ T/s, Completion [0-9.]+ T/s"));
+}
+
+TEST_F(RunOnceTest, TheEnvironmentAsksForDebugging) {
+  const TemporaryFolder folder;
+  const std::filesystem::path model =
+      std::filesystem::absolute(golden_dir() / "quant/gguf/llama-bpe/model-F16.gguf");
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  setenv("MISTRALRS_DEBUG", "1", 1);
+  const Outcome outcome =
+      run_program({"run", "-m", model.string(), "--raw", "--prompt", "hello", "--max-tokens", "2"});
+  unsetenv("MISTRALRS_DEBUG");
+  std::filesystem::current_path(before);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, ContainsRegex("Prompt\\[[0-9]+\\] Completion\\[\\] - [0-9.]+ ms"));
+  EXPECT_THAT(outcome.err, ContainsRegex("Prompt\\[\\] Completion\\[[0-9]+\\] - [0-9.]+ ms"));
+  const Json tensors = read_json((folder.path() / "mistralrs_gguf_tensors.txt").string());
+  ASSERT_GT(tensors.size(), 0);
+  EXPECT_THAT(tensors[0].get<std::string>(),
+              ContainsRegex("^name = `[a-z_.0-9]+`, shape = \\[[0-9]+(, [0-9]+)*\\], dtype = "));
+}
+
 TEST_F(RunOnceTest, ASeedMakesAnswersRepeatable) {
   const std::vector<std::string> options{
       "--prompt", "hello", "--temperature", "1.5", "--top-k", "0", "--max-tokens", "16", "--seed"};

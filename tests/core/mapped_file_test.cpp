@@ -1,13 +1,17 @@
 #include "core/mapped_file.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "core/error.h"
@@ -99,9 +103,38 @@ TEST(MappedFile, KeepsTheContentWhenPagesAreReleased) {
     file.release(file.bytes().subspan(begin, size));
     file.prefetch(file.bytes().subspan(begin, size));
     EXPECT_EQ(content_of(file), content) << begin << " " << size;
+    file.release(file.bytes().subspan(begin, size));
+    file.forget(file.bytes().subspan(begin, size));
+    EXPECT_EQ(content_of(file), content) << begin << " " << size;
   }
   file.release({});
+  file.forget({});
   file.prefetch({});
+}
+
+TEST(MappedFile, ForgetsPagesInTheCacheOfFiles) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const TemporaryFolder folder;
+  const auto path = folder.write("a", std::string(4 * page, 'f'));
+  struct statfs system {};
+  ASSERT_EQ(::statfs(path.c_str(), &system), 0);
+  if (system.f_type == TMPFS_MAGIC) GTEST_SKIP() << "files that live in memory cannot be forgotten";
+  const int writer = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_EQ(::fsync(writer), 0);  // what is not written yet stays
+  ::close(writer);
+  const MappedFile file(path);
+  const auto resident = [&] {
+    unsigned char pages[4] = {};
+    EXPECT_EQ(::mincore(const_cast<std::byte*>(file.bytes().data()), 4 * page, pages), 0);
+    return std::count_if(std::begin(pages), std::end(pages), [](auto p) { return (p & 1) != 0; });
+  };
+  ASSERT_EQ(content_of(file), std::string(4 * page, 'f'));
+  ASSERT_EQ(resident(), 4);
+  file.release(file.bytes());
+  EXPECT_EQ(resident(), 4);
+  file.forget(file.bytes());
+  EXPECT_LT(resident(), 4);
+  EXPECT_EQ(content_of(file), std::string(4 * page, 'f'));
 }
 
 // Private copies of pages show which pages madvise reached: a written page that is dropped comes

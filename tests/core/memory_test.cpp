@@ -23,6 +23,7 @@ class MemoryTest : public testing::Test {
     write("sys/fs/cgroup/" + name + "memory.current", usage + "\n");
   }
   [[nodiscard]] std::int64_t available() const { return available_memory(folder_.path()); }
+  [[nodiscard]] std::int64_t total() const { return total_memory(folder_.path()); }
 
  private:
   TemporaryFolder folder_;
@@ -30,18 +31,21 @@ class MemoryTest : public testing::Test {
 
 TEST_F(MemoryTest, OfTheSystem) {
   EXPECT_EQ(available(), 8000 * 1024);
+  EXPECT_EQ(total(), 9000 * 1024);
   EXPECT_GT(available_memory(), 0);
 }
 
 TEST_F(MemoryTest, NothingKnown) {
   const TemporaryFolder empty;
   EXPECT_EQ(available_memory(empty.path()), 0);
+  EXPECT_EQ(total_memory(empty.path()), 0);
 }
 
 TEST_F(MemoryTest, LimitOfTheGroup) {
   write("proc/self/cgroup", "0::/user/job\n");
   group("user/job/", "5000000", "1000000");
   EXPECT_EQ(available(), 4'000'000);
+  EXPECT_EQ(total(), 5'000'000);
   group("user/job/", "max", "1000000");
   EXPECT_EQ(available(), 8000 * 1024);
 }

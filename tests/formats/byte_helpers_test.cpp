@@ -100,6 +100,23 @@ TEST(LimitedJson, LimitsNestingOutsideStrings) {
   EXPECT_THROW((void)parse_limited_json(as_bytes(hostile), 32), Error);
 }
 
+// An element of two bytes would take 32, an entry of eight bytes 48.
+TEST(LimitedJson, LimitsWhatAnArrayOrObjectTakes) {
+  std::string array = "[0";
+  while (array.size() < 10'000'000) array += ",0";
+  EXPECT_THAT(error_of([&] { return parse_limited_json(as_bytes(array + "]"), 2); }).what(),
+              HasSubstr("an array or object of more than"));
+  std::string object = R"({"0":0)";
+  for (int i = 1; object.size() < 10'000'000; ++i) object += ",\"" + std::to_string(i) + "\":0";
+  EXPECT_THAT(error_of([&] { return parse_limited_json(as_bytes(object + "}"), 2); }).what(),
+              HasSubstr("an array or object of more than"));
+  // As large where it is many small ones, and where a file of a usual size has many elements.
+  std::string many = "[[0,0,0]";
+  for (int i = 0; i < 100'000; ++i) many += R"(,[0,0,0,"a,b,c,d,e,f"])";
+  EXPECT_EQ(parse_limited_json(as_bytes(many + "]"), 2).size(), 100'001U);
+  EXPECT_EQ(parse_limited_json(as_bytes(array.substr(0, 200'002) + "]"), 2).size(), 100'001U);
+}
+
 TEST(LimitedJson, RejectsOtherText) {
   for (const char* text : {"", "{", "[1,]", "{\"a\":1}x", "\xff", "\"\\", "[1e999999]"}) {
     EXPECT_EQ(error_of([&] { return parse_limited_json(as_bytes(text), 8); }).kind(),

@@ -1,5 +1,7 @@
 #include <filesystem>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -7,6 +9,7 @@
 
 #include "error_of.h"
 #include "formats/safetensors.h"
+#include "formats/weight_folder.h"
 #include "safetensors_bytes.h"
 #include "temporary_folder.h"
 
@@ -132,6 +135,20 @@ TEST(SafetensorsFolder, RefusesABrokenIndex) {
   folder.write("two.safetensors", one_tensor("b", "bbbb"));
   EXPECT_THAT(error_with(R"({"weight_map":{"a":"two.safetensors","b":"one.safetensors"}})"),
               HasSubstr("but it is not"));
+}
+
+TEST(SafetensorsFolder, RefusesEveryPrefixOfAnIndex) {
+  const std::string index =
+      R"({"metadata":{"total_size":8},"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})";
+  const auto parsed = [](std::string_view text) {
+    return parse_weight_index(std::as_bytes(std::span(text)), safetensors_names());
+  };
+  EXPECT_EQ(parsed(index).size(), 2U);
+  for (std::size_t size = 0; size < index.size(); ++size) {
+    EXPECT_EQ(error_of([&] { return parsed(index.substr(0, size)); }).kind(),
+              ErrorKind::kInvalidFile)
+        << size;
+  }
 }
 
 TEST(SafetensorsFolder, TakesModelSafetensorsFirst) {

@@ -1,10 +1,12 @@
 // Configs that are wrong or disagree with the weights: the error names file, key or tensor, what
 // was expected and what was found; and no value of any key does worse than that.
 #include <fstream>
+#include <span>
 
 #include <gmock/gmock.h>
 
 #include "models/golden_case.h"
+#include "models/hyper_parameters.h"
 #include "models/inspect.h"
 #include "temporary_folder.h"
 
@@ -107,6 +109,22 @@ TEST(BadConfig, NumbersOutOfRange) {
   copy.config()["rope_scaling"]["short_factor"].push_back(1.0);
   EXPECT_THAT(copy.error(), AllOf(HasSubstr("'short_factor'"), HasSubstr("has 9 numbers"),
                                   HasSubstr("expected 8")));
+}
+
+TEST(BadConfig, EveryPrefixIsRefused) {
+  for (const auto& folder : case_folders("text")) {
+    if (!std::filesystem::exists(folder / "config.json")) continue;
+    const std::string text = read_json(folder / "config.json").dump();
+    for (std::size_t size = 0; size < text.size(); size += 16) {
+      try {
+        (void)models::Config::parse(std::as_bytes(std::span(text).first(size)), "config.json");
+        ADD_FAILURE() << folder << ": accepted " << size << " bytes";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::kInvalidFile);
+        EXPECT_THAT(error.what(), testing::StartsWith("config.json"));
+      }
+    }
+  }
 }
 
 TEST(BadConfig, ArchitectureOverride) {

@@ -182,6 +182,18 @@ TEST_F(OneModelTest, CacheWithoutASize) {
   EXPECT_GE(found.cache, found.cache_block);
 }
 
+TEST_F(OneModelTest, CacheByTheShareInUse) {
+  options_.max_memory = std::int64_t{1} << 30;
+  options_.memory_usage = 0.5;
+  const models::MemoryPlan half = plan();
+  EXPECT_LE(half.total(), std::uint64_t{1} << 29);
+  EXPECT_GT(half.total(), (std::uint64_t{1} << 29) - (std::uint64_t{1} << 20));
+  options_.kv_cache_tokens = 32;  // it goes before this
+  EXPECT_EQ(plan().cache, half.cache);
+  options_.memory_usage = 1e-5;
+  EXPECT_THAT(std::string(refusal().what()), HasSubstr("not enough is left for a KV cache"));
+}
+
 TEST_F(OneModelTest, TheAdviceIsWhatHelps) {
   options_.max_memory = 1;
   const auto advice = [this] {

@@ -42,18 +42,8 @@ class RecordingSource final : public formats::WeightSource {
   }
   [[nodiscard]] const std::vector<std::filesystem::path>& files() const override { return files_; }
   void release(const formats::TensorInfo&) const override {}
-  void prefetch(const formats::TensorInfo& part) const override {
-    const std::lock_guard lock(mutex_);
-    for (const auto& tensor : tensors_) {
-      const std::byte* begin = tensor.view.data.data();
-      if (part.view.data.data() >= begin &&
-          part.view.data.data() + part.view.data.size() <= begin + tensor.view.data.size()) {
-        changed_.notify_all();
-        asked_.emplace_back(fmt::format("{}+{}", tensor.name, part.view.data.data() - begin),
-                            part.view.data.size());
-      }
-    }
-  }
+  void prefetch(const formats::TensorInfo& part) const override { note(part, asked_); }
+  void forget(const formats::TensorInfo& part) const override { note(part, forgotten_); }
   // What was asked for since the last call: "tensor+offset" and bytes.
   [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> asked() const {
     const std::lock_guard lock(mutex_);
@@ -66,6 +56,10 @@ class RecordingSource final : public formats::WeightSource {
     changed_.wait_for(lock, std::chrono::seconds(60), [&] { return asked_.size() >= count; });
     return std::exchange(asked_, {});
   }
+  [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> forgotten() const {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(forgotten_, {});
+  }
   [[nodiscard]] std::vector<const formats::TensorInfo*> order(
       const std::vector<std::string>& names) const {
     std::vector<const formats::TensorInfo*> result;
@@ -74,12 +68,27 @@ class RecordingSource final : public formats::WeightSource {
   }
 
  private:
+  void note(const formats::TensorInfo& part,
+            std::vector<std::pair<std::string, std::size_t>>& parts) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& tensor : tensors_) {
+      const std::byte* begin = tensor.view.data.data();
+      if (part.view.data.data() >= begin &&
+          part.view.data.data() + part.view.data.size() <= begin + tensor.view.data.size()) {
+        parts.emplace_back(fmt::format("{}+{}", tensor.name, part.view.data.data() - begin),
+                           part.view.data.size());
+      }
+    }
+    changed_.notify_all();
+  }
+
   std::deque<std::vector<std::byte>> data_;
   std::vector<formats::TensorInfo> tensors_;
   std::vector<std::filesystem::path> files_ = {"file"};
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   mutable std::vector<std::pair<std::string, std::size_t>> asked_;
+  mutable std::vector<std::pair<std::string, std::size_t>> forgotten_;
 };
 
 class ReadAheadTest : public testing::Test {
@@ -94,7 +103,7 @@ class ReadAheadTest : public testing::Test {
 };
 
 TEST_F(ReadAheadTest, AsksInTheOrderOfUseAndNoFurtherThanTheWindow) {
-  ReadAhead ahead(source_, source_.order({"c", "a", "b"}), 120);
+  ReadAhead ahead(source_, source_.order({"c", "a", "b"}), ReadAhead::Behind::kKeep, 120);
   ahead.advance(0);
   EXPECT_THAT(source_.asked(), ElementsAre(Pair("c+0", 120)));
   ahead.advance(120);
@@ -107,22 +116,38 @@ TEST_F(ReadAheadTest, AsksInTheOrderOfUseAndNoFurtherThanTheWindow) {
   EXPECT_THAT(source_.asked(), ElementsAre(Pair("b+0", 30)));
   ahead.advance(20'000);
   EXPECT_THAT(source_.asked(), IsEmpty());
+  EXPECT_THAT(source_.forgotten(), IsEmpty());
 }
 
 TEST_F(ReadAheadTest, ReadsOnceWhatIsTakenInParts) {
-  ReadAhead ahead(source_, source_.order({"a", "b", "a", "b", "a"}), 1000);
+  ReadAhead ahead(source_, source_.order({"a", "b", "a", "b", "a"}), ReadAhead::Behind::kKeep,
+                  1000);
   ahead.advance(0);
   EXPECT_THAT(source_.asked(), ElementsAre(Pair("a+0", 100), Pair("b+0", 30)));
 }
 
 TEST_F(ReadAheadTest, CountsCollectedTensorsWithoutReadingThem) {
-  ReadAhead ahead(source_, source_.order({"collected", "b", "a"}), 80);
+  ReadAhead ahead(source_, source_.order({"collected", "b", "a"}), ReadAhead::Behind::kKeep, 80);
   ahead.advance(0);
   EXPECT_THAT(source_.asked(), ElementsAre(Pair("b+0", 30)));
   ahead.advance(50);
   EXPECT_THAT(source_.asked(), IsEmpty()) << "smaller than a request";
   ahead.advance(100);
   EXPECT_THAT(source_.asked(), ElementsAre(Pair("a+0", 100)));
+}
+
+TEST_F(ReadAheadTest, ForgetsWhatWasTakenAndNoMore) {
+  ReadAhead ahead(source_, source_.order({"c", "collected", "a"}), ReadAhead::Behind::kForget, 40);
+  ahead.advance(0);
+  EXPECT_THAT(source_.forgotten(), IsEmpty());
+  ahead.advance(39);
+  EXPECT_THAT(source_.forgotten(), IsEmpty()) << "smaller than a request";
+  ahead.advance(150);
+  EXPECT_THAT(source_.forgotten(), ElementsAre(Pair("c+0", 150)));
+  ahead.advance(250);
+  EXPECT_THAT(source_.forgotten(), ElementsAre(Pair("c+150", 50)));
+  ahead.advance(350);
+  EXPECT_THAT(source_.forgotten(), ElementsAre(Pair("a+0", 100)));
 }
 
 // The loader that only checks tells the order, the one that loads follows it.
@@ -137,7 +162,7 @@ TEST_F(ReadAheadTest, TheLoaderAsksForWhatTheCheckerSaw) {
   };
   take(checker);
   EXPECT_THAT(source_.asked(), IsEmpty());
-  loader.read_ahead(checker.order());
+  loader.read_ahead(checker.order(), ReadAhead::Behind::kKeep);
   EXPECT_THAT(source_.asked_soon(2), ElementsAre(Pair("b+0", 30), Pair("c+0", 200)));
   take(loader);
   EXPECT_THAT(source_.asked(), IsEmpty());

@@ -47,6 +47,9 @@ class TwoForms final : public formats::WeightSource {
     // What was collected is no part of a mapping, which an address outside of it would harm.
     EXPECT_FALSE(tensor.scattered) << tensor.name;
   }
+  void forget(const formats::TensorInfo& tensor) const override {
+    EXPECT_FALSE(tensor.scattered) << tensor.name;
+  }
   void prefetch(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
   }

@@ -137,6 +137,38 @@ TEST_P(CpuLinear, ManyRows) {
   }
 }
 
+// The largest codes with the largest inputs: no sum on the way overflows.
+TEST_P(CpuLinear, LargestSums) {
+  struct Codes {
+    DType dtype;
+    std::size_t begin;  // in a block of the file
+    std::size_t end;
+    unsigned char byte = 0xFF;
+  };
+  for (const Codes& codes :
+       {Codes{DType::kQ4_0, 2, 18}, Codes{DType::kQ4_1, 4, 20}, Codes{DType::kQ5_0, 2, 22},
+        Codes{DType::kQ5_1, 4, 24}, Codes{DType::kQ8_0, 2, 34, 0x80}, Codes{DType::kQ2_K, 16, 80},
+        Codes{DType::kQ3_K, 0, 96}, Codes{DType::kQ4_K, 16, 144}, Codes{DType::kQ5_K, 16, 176},
+        Codes{DType::kQ6_K, 0, 192}}) {
+    Matrix matrix(codes.dtype, 32, 512, 9);
+    const auto block = static_cast<std::size_t>(info(codes.dtype).block_bytes);
+    for (std::size_t i = 0; i < matrix.data.size(); ++i) {
+      const std::size_t at = i % block;
+      if (at >= codes.begin && at < codes.end) matrix.data[i] = std::byte{codes.byte};
+    }
+    const auto weight = packed(*backends_.cpu, matrix.view);
+    for (const std::int64_t rows : {1, 20}) {
+      for (const float value : {1.0F, -1.0F}) {
+        const std::vector<float> x(static_cast<std::size_t>(rows * 512), value);
+        ActivationBuffers buffers = activations(*backends_.cpu, x, rows, *weight);
+        const auto y = product(*backends_.cpu, *weight, buffers.view());
+        ASSERT_NO_FATAL_FAILURE(
+            expect_product(*backends_.reference, matrix.view, *weight, buffers, rows, y));
+      }
+    }
+  }
+}
+
 // Large enough for bf16 inputs where the set has them; an odd number of inputs.
 TEST_P(CpuLinear, LargeBF16) {
   constexpr std::int64_t kOut = 1040;

@@ -80,6 +80,24 @@ TEST(ChatTemplateLimits, LoopsWithoutEnd) {
   }
 }
 
+// What looks like one step, but reads or writes much: long keys, dates, escapes, links.
+TEST(ChatTemplateLimits, LongTextsInShortSteps) {
+  for (const char* source : {
+           "{% set a = 'x' * 1000000 %}{% for i in range(1000) %}{% set d = {a: 1} %}{% endfor %}",
+           "{% set a = 'x' * 1000000 %}{% set d = {a: 1} %}{% for i in range(1000) %}"
+           "{% set x = d[a] %}{% endfor %}",
+           "{% set a = 'x' * 1000000 %}{% set d = dict(range(80)|batch(2)) %}"
+           "{% for i in range(1000) %}{% set x = a in d %}{% endfor %}",
+           "{{ strftime_now('%d' * 100000) }}",
+           "{{ ['\\x00' * 100000] }}",
+           "{{ ('a.com ' * 100000)|urlize }}",
+       }) {
+    EXPECT_EQ(outcome(source, kSmall), "LIMIT") << source;
+  }
+  // Brackets that belong to a link are looked for once, not once for each.
+  EXPECT_EQ(outcome("{{ ('x' ~ '(' * 1000000 ~ 'y' ~ ')' * 2000000)|urlize|length }}"), "3000002");
+}
+
 TEST(ChatTemplateLimits, RecursionWithoutEnd) {
   for (const char* source : {
            "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",

@@ -2,22 +2,16 @@
 #include <random>
 
 #include <gtest/gtest.h>
-#include <unicode/uchar.h>
 
+#include "text/tokenizer/regex_properties.h"
 #include "text/tokenizer/split_pattern.h"
+#include "text/tokenizer/unicode.h"
 #include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
 namespace {
 
 using namespace split_expression;
-
-// Oniguruma 6.9.8 and ICU 72 know different versions of Unicode; both know this one.
-bool is_common_knowledge(char32_t c) {
-  UVersionInfo version{};
-  u_charAge(static_cast<UChar32>(c), version);
-  return version[0] > 0 && version[0] <= 13;
-}
 
 class RandomText {
  public:
@@ -86,7 +80,7 @@ class RandomText {
       return;
     }
     const auto c = static_cast<char32_t>(pick(0, 7) > 0 ? pick(1, 0x2FFF) : pick(0x3000, 0x1FFFF));
-    if (is_common_knowledge(c)) utf8::append(c, text);
+    utf8::append(c < 0xD800 || c > 0xDFFF ? c : U'x', text);
   }
   std::mt19937 engine_{20240607};
 };
@@ -111,6 +105,71 @@ INSTANTIATE_TEST_SUITE_P(Known, FastSplitTest,
 
 TEST(FastSplit, LeavesOtherExpressionsToOniguruma) {
   EXPECT_FALSE(FastSplit::for_expression("\\s+"));
+}
+
+// The parts of `text` that match.
+std::vector<std::string> found(std::string_view expression, std::string_view text) {
+  std::vector<std::string> parts;
+  for (const ByteRange& match : Regex(expression).find_all(text)) {
+    parts.emplace_back(text.substr(match.begin, match.end - match.begin));
+  }
+  return parts;
+}
+
+// Shaking face (Unicode 15), harp (16), a capital letter, a digit and a mark of 16.
+TEST(Regex, KnowsTheCharactersOfUnicode16) {
+  using Parts = std::vector<std::string>;
+  EXPECT_EQ(found(R"([\p{P}\p{S}]+)", "a!\U0001FAE8\U0001FA89b"), Parts{"!\U0001FAE8\U0001FA89"});
+  EXPECT_EQ(found(R"([^\p{S}]+)", "a\U0001FAE8b"), (Parts{"a", "b"}));
+  EXPECT_EQ(found(R"(\P{S}+)", "a\U0001FAE8b"), (Parts{"a", "b"}));
+  EXPECT_EQ(found(R"(\p{^So}+)", "a\U0001FAE8b"), (Parts{"a", "b"}));
+  EXPECT_EQ(found(R"(\p{Other_Symbol}|\p{symbol}b)", "a\U0001FAE8b"), Parts{"\U0001FAE8"});
+  EXPECT_EQ(found(R"([\p{Lu}\p{M}]+|\p{Nd})", "a\U00010D50\u0897\U0001CCF3\U0001CCF4"),
+            (Parts{"\U00010D50\u0897", "\U0001CCF3", "\U0001CCF4"}));
+  EXPECT_EQ(found(R"(\\p{S})", "<\\p{S}"), Parts{"\\p{S}"});  // an escaped backslash: no property
+  EXPECT_EQ(found(R"(\w+)", "a\u0897\U000105C0 \U0001FAE8"), Parts{"a\u0897\U000105C0"});
+  EXPECT_EQ(found(R"([^\W\d]+|\d)", "a\U000105C0\U0001CCF3"), (Parts{"a\U000105C0", "\U0001CCF3"}));
+  EXPECT_EQ(found(R"([\w-]+|[[:upper:]\D]+)", "\u0897-a!"), (Parts{"\u0897-a", "!"}));
+  EXPECT_EQ(found(R"(\p{Han}+|\P{Han})", "\u4E2D\U00031350a"), (Parts{"\u4E2D\U00031350", "a"}));
+  EXPECT_EQ(found(R"(\w+|[\W])", "a\u00B2-\u00BD"), (Parts{"a\u00B2", "-", "\u00BD"}));
+  EXPECT_EQ(found(R"(a\b.)", "a\u0897a\U0001FAE8"), Parts{"a\U0001FAE8"});
+  EXPECT_EQ(found(R"(a\B.)", "a\U0001FAE8a\u0897"), Parts{"a\u0897"});
+  EXPECT_EQ(found(R"([\b]|^\b|\b$)", "\bab"), (Parts{"\b", ""}));
+  EXPECT_THROW(Regex(R"(\p{Nothing})"), Error);
+  EXPECT_THROW(Regex(R"(\p{S)"), Error);
+}
+
+TEST(Regex, CountsSymbolsAsPunctuation) {
+  using Parts = std::vector<std::string>;
+  EXPECT_EQ(found("[[:punct:]]+", "a<=>+$^`|~!_b\u00A9\U0001FAE8c"),
+            (Parts{"<=>+$^`|~!_", "\u00A9\U0001FAE8"}));
+  EXPECT_EQ(found("[[:^punct:]x]+", "ab<x"), (Parts{"ab", "x"}));
+  EXPECT_EQ(found("[^[:punct:] ]+", "ab<x y"), (Parts{"ab", "x", "y"}));
+  EXPECT_EQ(with_newer_characters("[:punct:]"), "[:punct:]");  // no name outside of a class
+}
+
+// Each character alone and between others, for the categories that real expressions use.
+TEST(Regex, CategoriesAreThoseOfTheTables) {
+  const std::vector<std::pair<std::string, std::uint32_t>> categories{
+      {"L", U_GC_L_MASK},   {"N", U_GC_N_MASK},   {"P", U_GC_P_MASK},   {"S", U_GC_S_MASK},
+      {"M", U_GC_M_MASK},   {"Lu", U_GC_LU_MASK}, {"Lt", U_GC_LT_MASK}, {"Lm", U_GC_LM_MASK},
+      {"Lo", U_GC_LO_MASK}, {"Ll", U_GC_LL_MASK}, {"Nd", U_GC_ND_MASK}, {"So", U_GC_SO_MASK}};
+  std::string all;
+  for (char32_t c = 1; c < 0x33480; ++c) {
+    if (c < 0xD800 || c > 0xDFFF) utf8::append(c, all);
+  }
+  for (const auto& [name, mask] : categories) {
+    std::vector<ByteRange> expected;
+    for (std::size_t begin = 0; begin < all.size();) {
+      const utf8::Character c = utf8::decode(std::string_view(all).substr(begin));
+      if ((unicode::category_mask(c.code_point) & mask) != 0) {
+        expected.push_back({begin, begin + c.length});
+      }
+      begin += c.length;
+    }
+    const bool equal = Regex("\\p{" + name + "}").find_all(all) == expected;
+    EXPECT_TRUE(equal) << name;
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "text/reasoning/reasoning_splitter.h"
 #include "text/tokenizer/byte_level.h"
 #include "text/tokenizer/gguf_pre_tokenizer.h"
@@ -376,6 +377,65 @@ TEST(TokenizerJson, CanLeaveSpecialTokensInTheTextAlone) {
   EXPECT_TRUE(tokenizer->is_special(4));
   EXPECT_FALSE(tokenizer->is_special(5));
   EXPECT_EQ(tokenizer->token(99), "");
+}
+
+Json offsets_of(const Encoding& encoding) {
+  Json list = Json::array();
+  for (const Encoding::Offsets& at : encoding.offsets) list.push_back({at.begin, at.end});
+  return list;
+}
+
+// A token that swallows the blanks behind it leaves nothing of a second one among them.
+TEST(TokenizerJson, SwallowedTokensAreNotCounted) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0,"b":1},"unk_token":"a"},
+          "added_tokens":[{"id":2,"content":"\n","lstrip":true,"rstrip":true,
+                           "normalized":false}]})");
+  EXPECT_THAT(tokenizer->encode("a\n\r\nb"), ElementsAre(0, 2, 1));
+  EXPECT_THAT(tokenizer->encode("a\n\n"), ElementsAre(0, 2));
+  // One that does not look to its left does not notice that it was swallowed.
+  const auto blind = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0,"b":1},"unk_token":"a"},
+          "added_tokens":[{"id":2,"content":"\n","rstrip":true,"normalized":false}]})");
+  EXPECT_THAT(blind->encode("a\n\nb"), ElementsAre(0, 2, 2, 1));
+}
+
+// Of two added tokens that normalisation makes equal, the special one counts.
+TEST(TokenizerJson, SpecialTokensWinAmongEqualTexts) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"a"},
+          "normalizer":{"type":"Lowercase"},
+          "added_tokens":[{"id":1,"content":"<X>","normalized":true},
+                          {"id":2,"content":"<x>","normalized":true,"special":true}]})");
+  EXPECT_THAT(tokenizer->encode("<X><x>"), ElementsAre(2, 2));
+}
+
+// Without a token for them, unknown characters are in no offset, also when the text is cut before
+// it is merged.
+TEST(TokenizerJson, UnknownCharactersMoveTheOffsetsBehindThem) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"▁":2,"▁b":3},"merges":[["▁","b"]]}})");
+  const Encoding encoding = tokenizer->encode_full({"aXX▁b▁aY▁b", std::nullopt}, {});
+  EXPECT_THAT(encoding.ids, ElementsAre(0, 3, 2, 0, 3));
+  EXPECT_EQ(offsets_of(encoding), Json::parse("[[0,1],[1,4],[3,6],[5,6],[5,9]]"));
+}
+
+// In a sequence, BERT's and RoBERTa's post-processors take what the one before added as text; each
+// part but the first ends with type 1.
+TEST(TokenizerJson, PostProcessorsInSequenceResetMasks) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0,"b":1,"c":2,"s":3},"unk_token":"a"},
+          "post_processor":{"type":"Sequence","processors":[
+            {"type":"TemplateProcessing",
+             "single":[{"SpecialToken":{"id":"c","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
+             "pair":[{"SpecialToken":{"id":"c","type_id":2}},{"Sequence":{"id":"A","type_id":2}},
+                     {"Sequence":{"id":"B","type_id":3}}],
+             "special_tokens":{"c":{"id":"c","ids":[2],"tokens":["c"]}}},
+            {"type":"BertProcessing","cls":["c",2],"sep":["s",3]}]}})");
+  const Encoding encoding = tokenizer->encode_full({"a", "b"}, {});
+  EXPECT_THAT(encoding.ids, ElementsAre(2, 2, 3, 0, 3, 1, 3));
+  EXPECT_THAT(encoding.type_ids, ElementsAre(0, 2, 0, 2, 1, 3, 1));
+  EXPECT_THAT(encoding.special_tokens_mask, ElementsAre(1, 0, 1, 0, 1, 0, 1));
 }
 
 }  // namespace

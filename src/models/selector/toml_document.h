@@ -10,7 +10,8 @@
 
 namespace mistral::models {
 
-inline constexpr std::size_t kMaxTomlBytes = std::size_t{1} << 20U;
+// Far more than a selector needs; what its values take stays small, too, whatever they are.
+inline constexpr std::size_t kMaxTomlBytes = std::size_t{128} << 10U;
 
 // As editors count: from 1, a column is a character.
 struct TomlPlace {

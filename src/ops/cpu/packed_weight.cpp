@@ -105,6 +105,24 @@ void interleave(const std::byte* const* rows, int row_count, int offset, int byt
   }
 }
 
+// Elements of `Width` bytes of up to kUnitRows rows, those of a column side by side. In blocks of
+// columns, so that what is written stays in the nearest cache until its lines are full.
+template <std::size_t Width>
+void transpose_rows(const std::byte* rows, int row_count, std::int64_t row_size,
+                    std::int64_t elements, std::byte* out) {
+  constexpr std::int64_t kBlock = 64 / Width;  // a cache line of each row
+  for (std::int64_t first = 0; first < elements; first += kBlock) {
+    const std::int64_t end = std::min(elements, first + kBlock);
+    for (int r = 0; r < row_count; ++r) {
+      const std::byte* row = rows + r * row_size;
+      for (std::int64_t k = first; k < end; ++k) {
+        std::memcpy(out + static_cast<std::size_t>(k * kUnitRows + r) * Width,
+                    row + static_cast<std::size_t>(k) * Width, Width);
+      }
+    }
+  }
+}
+
 // One block of up to 16 rows into the panel; rows that do not exist stay zero.
 void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::byte* out) {
   for (const Field& f : fields(dtype)) {
@@ -257,30 +275,21 @@ void PackedWeight::pack_unit(const TensorView& source, std::int64_t index) {
       }
       return;
     }
-    case UnitLayout::kPairs:
-      for (int r = 0; r < rows; ++r) {
-        for (std::int64_t k = 0; k < in(); ++k) {
-          std::memcpy(unit + ((k / 2 * kUnitRows + r) * 2 + k % 2) * 2, base + r * row_size + k * 2,
-                      2);
-        }
-      }
-      return;
-    case UnitLayout::kDense: {
-      const auto transpose = [&]<std::size_t Width>() {
-        for (int r = 0; r < rows; ++r) {
-          for (std::int64_t k = 0; k < in(); ++k) {
-            std::memcpy(unit + static_cast<std::size_t>(k * kUnitRows + r) * Width,
-                        base + r * row_size + static_cast<std::size_t>(k) * Width, Width);
-          }
-        }
-      };
-      if (info(dtype()).block_bytes == 4) {
-        transpose.operator()<4>();
-      } else {
-        transpose.operator()<2>();
-      }
+    case UnitLayout::kPairs: {
+      transpose_rows<4>(base, rows, row_size, in() / 2, unit);
+      if (in() % 2 == 0) return;
+      const std::byte* last = base + row_size - 2;
+      std::byte* last_pairs = unit + in() / 2 * kUnitRows * 4;
+      for (int r = 0; r < rows; ++r) std::memcpy(last_pairs + r * 4, last + r * row_size, 2);
       return;
     }
+    case UnitLayout::kDense:
+      if (info(dtype()).block_bytes == 4) {
+        transpose_rows<4>(base, rows, row_size, in(), unit);
+      } else {
+        transpose_rows<2>(base, rows, row_size, in(), unit);
+      }
+      return;
   }
 }
 

@@ -31,6 +31,8 @@ struct Simd {
   static constexpr int kLanes = 8;
   // maddubs saturates when the unsigned side exceeds 127, so signed weights go through abs/sign.
   static constexpr bool kSignedDot = !kHasVnni;
+  // Without VNNI, products of small codes are added up as 16-bit numbers for as long as they fit.
+  static constexpr bool kWordSums = !kHasVnni;
   // Registers: 16, so 2 rows x 2 groups of accumulators, twice.
   static constexpr int kRowTile = 2;
   using F = __m256;
@@ -134,6 +136,14 @@ struct Simd {
     return _mm256_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
   }
   static I dot4(I acc, B codes, I values) { return dot4_bytes(acc, codes, values); }
+  // Per 16-bit lane: acc + sum of 2 products. With kWordSums only.
+  static I dot2(I acc, B codes, I values) {
+    return _mm256_add_epi16(acc, _mm256_maddubs_epi16(codes, values));
+  }
+  // Per lane: acc + its two 16-bit numbers.
+  static I add_words(I acc, I words) {
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
+  }
   // Both sides signed.
   static I dot4_signed(I acc, B codes, I values) {
     return dot4(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(values, codes));

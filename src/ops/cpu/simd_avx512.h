@@ -13,6 +13,7 @@ struct Simd {
   static constexpr int kLanes = 16;
   // Int8 codes are multiplied as unsigned by signed; signed weights come offset by 128.
   static constexpr bool kSignedDot = false;
+  static constexpr bool kWordSums = false;
   // Registers: 32, so 6 rows x 2 groups of accumulators, twice.
   static constexpr int kRowTile = 6;
   using F = __m512;

@@ -14,6 +14,7 @@ namespace {
 struct Simd {
   static constexpr int kLanes = 8;
   static constexpr bool kSignedDot = true;
+  static constexpr bool kWordSums = false;
   static constexpr int kRowTile = 2;
   struct F {
     float v[kLanes];

@@ -47,6 +47,8 @@ bool append_short_escape(TextBuilder& out, char32_t c, char quote) {
   }
 }
 
+constexpr std::uint64_t kStepsPerEscape = 4;
+
 void append_string_repr(TextBuilder& out, std::string_view text) {
   const char quote = quote_for(text);
   out.push(quote);
@@ -57,6 +59,7 @@ void append_string_repr(TextBuilder& out, std::string_view text) {
     if (c == U' ' || is_printable(c)) {
       out.append(text.substr(start, i - start));
     } else {
+      Budget::spend(kStepsPerEscape);
       append_escape(out, c);
     }
   }

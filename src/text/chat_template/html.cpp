@@ -171,6 +171,9 @@ std::size_t count_of(std::string_view text, std::string_view part) {
   return count;
 }
 
+// What it costs to look for an address in a word, besides its length.
+constexpr std::uint64_t kStepsPerWord = 24;
+
 // A word without the brackets and punctuation around it.
 struct Word {
   std::string head;
@@ -211,11 +214,12 @@ Word take_apart(std::string_view text) {
   for (const auto& [open, close] : kPairs) {
     const std::size_t opened = count_of(word.middle, open);
     if (opened <= count_of(word.middle, close)) continue;
+    std::size_t moved = 0;
     for (std::size_t moves = std::min(opened, count_of(word.tail, close)); moves > 0; --moves) {
-      const std::size_t stop = word.tail.find(close) + close.size();
-      word.middle += word.tail.substr(0, stop);
-      word.tail.erase(0, stop);
+      moved = word.tail.find(close, moved) + close.size();
     }
+    word.middle += word.tail.substr(0, moved);
+    word.tail.erase(0, moved);
   }
   return word;
 }
@@ -304,7 +308,9 @@ std::string quote_url(std::string_view text, bool query) {
     } else if (c == ' ' && query) {
       out += '+';
     } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      constexpr std::string_view kDigits = "0123456789ABCDEF";
+      const auto byte = static_cast<unsigned char>(c);
+      out.append({'%', kDigits[byte >> 4U], kDigits[byte & 15U]});
     }
   }
   return out;
@@ -335,6 +341,7 @@ std::string urlize(const std::string& escaped, const UrlizeOptions& options) {
       out.append(part);
       continue;
     }
+    Budget::spend(kStepsPerWord + 2 * part.size());
     const Word word = take_apart(part);
     out.append(word.head);
     out.append(link(word.middle, quoted));

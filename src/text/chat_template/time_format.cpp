@@ -1,5 +1,6 @@
 #include "text/chat_template/time_format.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include <locale.h>
@@ -51,6 +52,9 @@ std::string format_time(std::string_view format, std::chrono::system_clock::time
   local.tm_isdst = -1;
   local.tm_zone = "";
   const std::string resolved = resolve_own_directives(format, microseconds);
+  constexpr std::uint64_t kStepsPerDirective = 16;
+  Budget::spend(kStepsPerDirective *
+                static_cast<std::uint64_t>(std::count(resolved.begin(), resolved.end(), '%')));
   if (resolved.empty()) return {};
   // An empty answer may mean that the buffer is too small, or that the text is empty.
   constexpr std::size_t kMaxGrowth = 256;

@@ -16,7 +16,14 @@ std::uint64_t mix(std::uint64_t h) {
   return h;
 }
 
+// Looking at all of a text costs nothing when it is short, as keys nearly always are.
+void spend_on_key(std::string_view text) {
+  constexpr std::size_t kLongKey = 256;
+  if (text.size() >= kLongKey) Budget::spend_bytes(text.size());
+}
+
 std::uint64_t hash_text(std::string_view text) {
+  spend_on_key(text);
   return std::hash<std::string_view>{}(text);
 }
 
@@ -219,8 +226,12 @@ std::optional<std::size_t> DictObject::locate(std::uint64_t hash, const Equal& e
     return std::nullopt;
   }
   const std::size_t mask = buckets_.size() - 1;
+  // More neighbours than chance brings are keys made to collide.
+  constexpr std::size_t kFreeProbes = 8;
+  std::size_t probes = 0;
   for (std::size_t at = mix(hash) & mask; buckets_[at] != 0; at = (at + 1) & mask) {
     if (equal(entries_[buckets_[at] - 1].first)) return buckets_[at] - 1;
+    if (++probes > kFreeProbes) Budget::spend(1);
   }
   return std::nullopt;
 }
@@ -257,6 +268,7 @@ void DictObject::set(Value key, Value value) {
 
 const Value* DictObject::find(std::string_view key) const {
   const auto same = [&](const Value& other) { return other.is_string() && other.text() == key; };
+  if (buckets_.empty()) spend_on_key(key);
   const auto found = locate(buckets_.empty() ? 0 : hash_text(key), same);
   return found ? &entries_[*found].second : nullptr;
 }

@@ -37,12 +37,20 @@ bool is_inside_word(std::string_view text, std::size_t begin, std::size_t end) {
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer)
     : tokens_(std::move(tokens)) {
-  std::vector<std::string> normalized_texts;
+  std::vector<std::size_t> order;
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const AddedToken& token = tokens_[i];
     by_id_[token.id] = i;
     by_content_[token.content] = i;
     if (token.special) special_.insert(token.content);
+    order.push_back(i);
+  }
+  // Two tokens may become one text by normalisation. Then special tokens come first.
+  std::stable_partition(order.begin(), order.end(),
+                        [&](std::size_t i) { return tokens_[i].special; });
+  std::vector<std::string> normalized_texts;
+  for (const std::size_t i : order) {
+    const AddedToken& token = tokens_[i];
     if (!token.normalized) {
       raw_.tokens.push_back(i);
       continue;
@@ -70,6 +78,9 @@ std::vector<Pieces::Piece> AddedTokens::cut(std::string_view text, const Group& 
     std::size_t end = match.end;
     if (token.lstrip) begin = std::max(blanks_at_end(text.substr(0, begin)), done);
     if (token.rstrip) end += blanks_at_begin(text.substr(end));
+    // Nothing is left among the blanks that the token before swallowed. A token that does not look
+    // to its left does not notice: it counts again, as in the format's own library.
+    if (begin >= end) continue;
     if (begin > done) pieces.push_back({done, begin, Pieces::kText});
     pieces.push_back({begin, end, token.id});
     done = end;

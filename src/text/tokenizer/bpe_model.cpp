@@ -43,23 +43,27 @@ class BpeModel final : public TokenModel {
         return;
       }
     }
-    if (!cuts_at_spaces_) return append_tokens(word, 0, out);
+    std::size_t covered = 0;
     for (std::size_t begin = 0; begin < word.size();) {
-      const std::size_t end = escaped_word_end(word, begin);
-      append_tokens(word.substr(begin, end - begin), begin, out);
+      const std::size_t end = cuts_at_spaces_ ? escaped_word_end(word, begin) : word.size();
+      covered = append_tokens(word.substr(begin, end - begin), covered, out);
       begin = end;
     }
   }
 
  private:
-  // The tokens of `part`, which begins at byte `begin` of the word.
-  void append_tokens(std::string_view part, std::size_t begin, std::vector<ModelToken>& out) const {
+  // The tokens of `part` behind `covered` bytes of the word; returns the bytes covered then.
+  // Without a token for unknown characters these are left out of the count too, as the format's own
+  // library does: the offsets of what follows move to the left.
+  std::size_t append_tokens(std::string_view part, std::size_t covered,
+                            std::vector<ModelToken>& out) const {
     std::vector<BpeMerger::Symbol> symbols = initial_symbols(part);
     merger_.merge(symbols);
     for (const BpeMerger::Symbol& symbol : symbols) {
-      out.push_back({symbol.id, begin, begin + symbol.length});
-      begin += symbol.length;
+      out.push_back({symbol.id, covered, covered + symbol.length});
+      covered += symbol.length;
     }
+    return covered;
   }
 
   void load_merges(const ModelLists& lists) {

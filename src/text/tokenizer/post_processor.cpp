@@ -31,13 +31,16 @@ void for_all_parts(Encoding& encoding, Change&& change) {
   for (Encoding& part : encoding.overflowing) change(part);
 }
 
-// Puts special tokens around an encoding and around its overflowing parts.
+// Puts special tokens around an encoding and around its overflowing parts. What stands between them
+// counts as text, also the special tokens of a post-processor before.
 Encoding wrap(const SpecialToken* before, Encoding encoding, const SpecialToken& after,
               std::uint32_t type_id) {
   const auto around = [&](const Encoding& inner) {
     Encoding outer;
     if (before != nullptr) outer.append(before->encoding(type_id));
-    outer.append(inner.slice(0, inner.size()));
+    Encoding text = inner.slice(0, inner.size());
+    text.special_tokens_mask.assign(text.size(), 0);
+    outer.append(text);
     outer.append(after.encoding(type_id));
     return outer;
   };
@@ -84,8 +87,8 @@ class BertProcessing final : public PostProcessor {
                                               bool add_special) const override {
     if (!add_special) return sequences;
     for (std::size_t i = 0; i < sequences.size(); ++i) {
-      sequences[i] = wrap(i == 0 ? &cls_ : nullptr, std::move(sequences[i]), sep_,
-                          static_cast<std::uint32_t>(i));
+      const bool first = i == 0;
+      sequences[i] = wrap(first ? &cls_ : nullptr, std::move(sequences[i]), sep_, first ? 0U : 1U);
     }
     return sequences;
   }

@@ -5,6 +5,7 @@
 #include <oniguruma.h>
 
 #include "core/error.h"
+#include "text/tokenizer/regex_properties.h"
 #include "text/tokenizer/utf8.h"
 
 namespace mistral::text {
@@ -41,10 +42,10 @@ void Regex::Deleter::operator()(void* regex) const {
 
 Regex::Regex(std::string_view pattern) {
   initialize_once();
-  if (pattern.empty()) pattern = std::string_view("", 0);
+  const std::string current = with_newer_characters(pattern);
   regex_t* compiled = nullptr;
   OnigErrorInfo info{};
-  const int code = onig_new(&compiled, bytes(pattern), bytes(pattern, pattern.size()),
+  const int code = onig_new(&compiled, bytes(current), bytes(current, current.size()),
                             ONIG_OPTION_NONE, ONIG_ENCODING_UTF8, ONIG_SYNTAX_DEFAULT, &info);
   if (code != ONIG_NORMAL) {
     std::array<OnigUChar, ONIG_MAX_ERROR_MESSAGE_LEN> message{};

@@ -2,12 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include <unicode/uchar.h>
 
 namespace mistral::text::unicode {
 
-// The category of characters of Unicode 15.1 and 16.0, which distributions' ICU may lack.
+struct CategoryRange {
+  char32_t first;
+  char32_t last;
+  std::uint32_t mask;  // U_GC_*_MASK
+};
+// The characters of Unicode 15.0, 15.1 and 16.0 in order. The libraries of distributions may lack
+// them: ICU the later ones, Oniguruma all.
+[[nodiscard]] std::span<const CategoryRange> newer_characters();
+// The category of one of them, else U_GC_CN_MASK.
 [[nodiscard]] std::uint32_t newer_category_mask(char32_t c);
 
 // A U_GC_*_MASK, as of Unicode 16.0.

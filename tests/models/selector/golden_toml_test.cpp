@@ -1,5 +1,6 @@
 // Selector files with what an independent reader makes of them: which are sound, of which kind they
 // are, and every value in them.
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -139,6 +140,32 @@ TEST(GoldenTomlTest, VerdictsKindsAndValues) {
       EXPECT_THAT(error.what(), StartsWith(name + ":"));
     }
   }
+}
+
+// A file that ends too early is refused, but where the rest could be all that was meant.
+TEST(GoldenTomlTest, CutsAreNoticed) {
+  const std::filesystem::path folder = test::golden_dir() / "adapters" / "toml";
+  const Json expected = Json::parse(read(folder / "expected.json"));
+  int inside = 0;
+  for (const auto& [name, verdict] : expected.items()) {
+    if (!verdict["ok"].get<bool>()) continue;
+    const std::string text = read(folder / name);
+    for (std::size_t size = 0; size < text.size(); size += 16) {
+      const std::string part = text.substr(0, size);
+      const std::string line = part.substr(part.find_last_of('\n') + 1);
+      const std::string code = line.substr(0, line.find('#'));
+      const bool open = std::ranges::count(code, '"') % 2 != 0 || code.ends_with("=") ||
+                        std::ranges::count(code, '[') != std::ranges::count(code, ']');
+      inside += open ? 1 : 0;
+      try {
+        (void)parse_toml_selector(part, name);
+        EXPECT_FALSE(open) << name << ", " << size << " bytes: " << line;
+      } catch (const Error& error) {
+        EXPECT_THAT(error.what(), StartsWith(name + ":")) << size;
+      }
+    }
+  }
+  EXPECT_GT(inside, 20);
 }
 
 // The selectors of the adapter cases, in a larger set.

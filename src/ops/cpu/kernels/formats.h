@@ -23,14 +23,16 @@ struct alignas(64) ChunkScales {
 };
 
 // value = scale * (code - 2^kZeroShift), or scale * code + offset.
-template <int Block, int BlockBytes, int SubBlock, int Phase, bool HasOffset, int ZeroShift,
-          bool Signed = false>
+template <int Block, int BlockBytes, int SubBlock, int Bits, int Phase, bool HasOffset,
+          int ZeroShift, bool Signed = false>
 struct FormatBase {
   static constexpr int kBlock = Block;  // inputs; also the block of the activations
   static constexpr std::int64_t kBlockBytes = std::int64_t{BlockBytes} * 16;  // of a panel
   static constexpr std::int64_t kBlockStride = 2 * kBlockBytes;  // blocks of two panels alternate
   static constexpr int kSubBlock = SubBlock;
   static constexpr int kSteps = SubBlock / 4;
+  // Steps whose products add up in 16 bits: two a lane and step, of codes and values to -128.
+  static constexpr int kWordSteps = 32767 / (2 * 128 * ((1 << Bits) - 1));
   static constexpr int kPhase = Phase;
   static constexpr bool kHasOffset = HasOffset;
   static constexpr int kZeroShift = ZeroShift;  // 0: none
@@ -86,7 +88,7 @@ inline void scales_of_32(const std::uint8_t* chunk, int sub_blocks, ChunkScales&
 }
 
 template <>
-struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 1, false, 3> {
+struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 4, 1, false, 3> {
   static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
     scales_of_32<Format>(chunk, sub_blocks, out);
   }
@@ -96,7 +98,7 @@ struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 1, false, 3> {
   }
 };
 template <>
-struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 1, true, 0> {
+struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 4, 1, true, 0> {
   static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
     scales_of_32<Format>(chunk, sub_blocks, out);
   }
@@ -106,7 +108,7 @@ struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 1, true, 0> {
   }
 };
 template <>
-struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 1, false, 4> {
+struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 5, 1, false, 4> {
   static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
     scales_of_32<Format>(chunk, sub_blocks, out);
   }
@@ -117,7 +119,7 @@ struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 1, false, 4> {
   }
 };
 template <>
-struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 1, true, 0> {
+struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 5, 1, true, 0> {
   static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
     scales_of_32<Format>(chunk, sub_blocks, out);
   }
@@ -129,7 +131,7 @@ struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 1, true, 0> {
 };
 template <>
 struct Format<DType::kQ8_0>
-    : FormatBase<32, 34, 32, 1, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot> {
+    : FormatBase<32, 34, 32, 8, 1, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot> {
   static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
     scales_of_32<Format>(chunk, sub_blocks, out);
   }
@@ -180,7 +182,7 @@ inline void scales_and_mins(const std::uint8_t* block, ChunkScales& out) {
 }
 
 template <>
-struct Format<DType::kQ4_K> : FormatBase<256, 144, 32, 2, true, 0> {
+struct Format<DType::kQ4_K> : FormatBase<256, 144, 32, 4, 2, true, 0> {
   static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
     scales_and_mins(chunk, out);
   }
@@ -192,7 +194,7 @@ struct Format<DType::kQ4_K> : FormatBase<256, 144, 32, 2, true, 0> {
 };
 
 template <>
-struct Format<DType::kQ5_K> : FormatBase<256, 176, 32, 2, true, 0> {
+struct Format<DType::kQ5_K> : FormatBase<256, 176, 32, 5, 2, true, 0> {
   static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
     scales_and_mins(chunk, out);
   }
@@ -208,7 +210,7 @@ struct Format<DType::kQ5_K> : FormatBase<256, 176, 32, 2, true, 0> {
 };
 
 template <>
-struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 8, false, 5> {
+struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 6, 8, false, 5> {
   static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
     each_lane_vector([&](int lane) {
       const Simd::F d = f16_scales(chunk + 208 * 16, lane);
@@ -236,7 +238,7 @@ struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 8, false, 5> {
 };
 
 template <>
-struct Format<DType::kQ2_K> : FormatBase<256, 84, 16, 8, true, 0> {
+struct Format<DType::kQ2_K> : FormatBase<256, 84, 16, 2, 8, true, 0> {
   static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
     for (int quarter = 0; quarter < 4; ++quarter) {
       alignas(64) std::uint8_t scales[64];
@@ -257,7 +259,7 @@ struct Format<DType::kQ2_K> : FormatBase<256, 84, 16, 8, true, 0> {
 };
 
 template <>
-struct Format<DType::kQ3_K> : FormatBase<256, 110, 16, 8, false, 2> {
+struct Format<DType::kQ3_K> : FormatBase<256, 110, 16, 3, 8, false, 2> {
   // 6-bit scales, offset by 32: [12][16], lower nibbles in bytes 0-7, upper bits in bytes 8-11.
   static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
     const std::uint8_t* packed = chunk + 96 * 16;

@@ -22,6 +22,33 @@ inline typename S::I dot_step(typename S::I acc, typename S::B codes, typename S
   }
 }
 
+// As dot_step() for codes whose products fit: sums of 16 bits, to be added to those of 32 bits.
+template <class S = Simd>
+inline void dot_words(typename S::I& words, typename S::B codes, typename S::I values) {
+  words = S::dot2(words, codes, values);
+}
+template <class S = Simd>
+inline void add_words(typename S::I& sum, typename S::I words) {
+  sum = S::add_words(sum, words);
+}
+
+// Steps whose products are added up in 16 bits before they go to the 32-bit sum; 1: none.
+template <class Fmt, class S = Simd>
+constexpr int word_run() {
+  if constexpr (S::kWordSums && !Fmt::kSigned) {
+    return Fmt::kWordSteps < Fmt::kSteps ? Fmt::kWordSteps : Fmt::kSteps;
+  } else {
+    return 1;
+  }
+}
+
+template <int R>
+inline void clear(Simd::I (&sums)[R][kGroups]) {
+  for (auto& row : sums) {
+    for (Simd::I& sum : row) sum = Simd::int_zero();
+  }
+}
+
 // Where a micro-kernel finds codes: in the panels themselves, decoded in registers (few rows) ...
 template <class Fmt>
 struct PackedCodes {
@@ -75,7 +102,7 @@ inline void unpack_codes(const PackedCodes<Fmt>& packed, int panel, int sub_bloc
 // Rows [row, row + R) over one chunk of `sub_blocks`. `group` counts vectors of outputs from the
 // start of the unit; `ahead` asks for the next chunk on the way. out holds the sums of earlier
 // chunks (unless `first`).
-template <class Fmt, int R, class Codes>
+template <class Fmt, int R, class Codes, class S = Simd>
 inline void int8_rows(const Codes& source, const ChunkScales* chunk_scales, bool ahead, int group,
                       const Activations::Quantized& q, std::int64_t in, std::int64_t row,
                       std::int64_t k, int sub_blocks, bool first, float* out) {
@@ -111,18 +138,35 @@ inline void int8_rows(const Codes& source, const ChunkScales* chunk_scales, bool
     unrolled<Codes::kPhase>([&]<int P>() {
       const int s = phase * Codes::kPhase + P;
       Simd::I dot[R][kGroups];
-      for (int r = 0; r < R; ++r) {
-        for (int g = 0; g < kGroups; ++g) dot[r][g] = Simd::int_zero();
-      }
+      clear(dot);
+      constexpr int kRun = word_run<Fmt>();
 #pragma GCC unroll 8
-      for (int step = 0; step < Fmt::kSteps; ++step) {
-        Simd::B w[kGroups];
-        for (int g = 0; g < kGroups; ++g) {
-          w[g] = source.template get<P>(panel[g], phase, step, 4 * lane[g]);
+      for (int run = 0; run < Fmt::kSteps; run += kRun) {
+        Simd::I words[R][kGroups];
+        if constexpr (kRun > 1) clear(words);
+#pragma GCC unroll 8
+        for (int step = run; step < run + kRun; ++step) {
+          Simd::B w[kGroups];
+          for (int g = 0; g < kGroups; ++g) {
+            w[g] = source.template get<P>(panel[g], phase, step, 4 * lane[g]);
+          }
+          for (int r = 0; r < R; ++r) {
+            const Simd::I a = Simd::broadcast4(codes[r] + (s * Fmt::kSteps + step) * 4);
+            for (int g = 0; g < kGroups; ++g) {
+              if constexpr (kRun > 1) {
+                dot_words<S>(words[r][g], w[g], a);
+              } else {
+                dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
+              }
+            }
+          }
         }
-        for (int r = 0; r < R; ++r) {
-          const Simd::I a = Simd::broadcast4(codes[r] + (s * Fmt::kSteps + step) * 4);
-          for (int g = 0; g < kGroups; ++g) dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
+        if constexpr (kRun > 1) {
+          for (int r = 0; r < R; ++r) {
+            for (int g = 0; g < kGroups; ++g) {
+              add_words<S>(dot[r][g], words[r][g]);
+            }
+          }
         }
       }
       Simd::F scale[kGroups];

@@ -1,0 +1,160 @@
+// `serve`: an HTTP server with OpenAI's API.
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include "cli/chat_options.h"
+#include "cli/command.h"
+#include "cli/interactive.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/serve_options.h"
+#include "cli/session.h"
+#include "cli/shutdown_signals.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/log_format.h"
+
+namespace mistral::cli {
+
+namespace {
+
+constexpr int kExitInterrupted = 130;
+
+// Each connection is a file; systems give a program few of them at first.
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Says from time to time how many tokens a second there were.
+class ThroughputLog {
+ public:
+  explicit ThroughputLog(bool on) : on_(on) {}
+
+  void tick(const engine::EngineStats& stats) {
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> seconds = now - last_time_;
+    if (!on_ || seconds.count() < kEvery) return;
+    const auto rate = [&](std::int64_t tokens) {
+      return static_cast<double>(tokens) / seconds.count();
+    };
+    const std::int64_t prompt = stats.prompt_tokens - prompt_;
+    const std::int64_t completion = stats.completion_tokens - completion_;
+    if (prompt + completion > 0) {
+      log::info("Throughput: Prompt: {:.1f} T/s, Completion {:.1f} T/s", rate(prompt),
+                rate(completion));
+    }
+    prompt_ = stats.prompt_tokens;
+    completion_ = stats.completion_tokens;
+    last_time_ = now;
+  }
+
+ private:
+  static constexpr double kEvery = 5;
+  bool on_;
+  std::chrono::steady_clock::time_point last_time_ = std::chrono::steady_clock::now();
+  std::int64_t prompt_ = 0;
+  std::int64_t completion_ = 0;
+};
+
+class ServeCommand final : public Command {
+ public:
+  void add_options(CLI::App& app) override {
+    selector_.add_options(app);
+    selector_.add_draft_options(app);
+    serve_.add_options(app);
+    source_.add_options(app);
+    runtime_.add_options(app);
+    add_context_option(app, context_, "longest prompt and answer (default: the model's)");
+  }
+
+  int execute() override {
+    if (serve_.json_log()) log::use_json();
+    if (serve_.interactive()) return chat();
+    raise_file_limit();
+    server::ApiServer api(serve_.api_options());
+    // The port is taken before the model is loaded, which may take long.
+    auto http = std::make_unique<server::HttpServer>(serve_.http_options(), api);
+    server::HttpServer* const connections = http.get();
+    api.count_connections([connections] { return connections->connections(); });
+    log::info("listening at {}, loading the model", http->url());
+
+    const std::unique_ptr<Session> session = load();
+    const std::string id = serve_.served_name().empty() ? selector_.id() : serve_.served_name();
+    const server::Service service({.loaded = session->model(),
+                                   .engine = session->engine(),
+                                   .id = id,
+                                   .created = server::unix_seconds()},
+                                  serve_.service_options());
+    ShutdownSignals signals;
+    api.open(service);
+    log::info("Serving on {}.", http->url());
+    const int code = wait(signals, api, *http, session->engine());
+    http.reset();  // before what it uses
+    return code;
+  }
+
+ private:
+  // Answers by far more than requests: a request may ask for many.
+  static constexpr std::int32_t kMaxQueuedAnswers = 1 << 20;
+
+  [[nodiscard]] std::unique_ptr<Session> load() {
+    const models::ModelPath path = selector_.locate();
+    runtime_.take_over(selector_);
+    engine::EngineOptions options = runtime_.engine_options();
+    options.max_sequences = serve_.max_sequences();
+    options.max_queued = kMaxQueuedAnswers;
+    return std::make_unique<Session>(path, runtime_, context_, std::move(options),
+                                     source_.resolve(selector_.text_options()), selector_.draft());
+  }
+
+  int chat() {
+    const std::unique_ptr<Session> session = load();
+    (void)session->tokenizer();
+    return run_interactive(*session, serve_.throughput());
+  }
+
+  int wait(ShutdownSignals& signals, server::ApiServer& api, server::HttpServer& http,
+           const engine::Engine& engine) {
+    ThroughputLog throughput(serve_.throughput());
+    while (!signals.wait(std::chrono::milliseconds(1'000))) throughput.tick(engine.stats());
+    log::info("shutting down: answers on their way have {} s to end; a second signal ends them",
+              serve_.drain_seconds());
+    api.drain();
+    http.drain();
+    const auto until =
+        std::chrono::steady_clock::now() + std::chrono::seconds(serve_.drain_seconds());
+    while (!http.wait_idle(std::chrono::milliseconds(20))) {
+      if (signals.wait(std::chrono::milliseconds(0))) {
+        log::warn("a second signal: {} connections are cut", http.connections());
+        return kExitInterrupted;
+      }
+      if (std::chrono::steady_clock::now() >= until) {
+        log::warn("{} connections are cut: their answers did not end in time", http.connections());
+        break;
+      }
+    }
+    log::info("done");
+    return 0;
+  }
+
+  ModelSelector selector_;
+  TextSourceOptions source_;
+  RuntimeOptions runtime_;
+  ServeOptions serve_;
+  std::int64_t context_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_serve() {
+  return std::make_unique<ServeCommand>();
+}
+
+}  // namespace mistral::cli

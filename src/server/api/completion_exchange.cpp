@@ -1,0 +1,131 @@
+#include "server/api/completion_exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "server/api/error.h"
+
+namespace mistral::server {
+
+CompletionExchange::CompletionExchange(const Service& service, CompletionSettings settings,
+                                       std::vector<engine::RequestHandle> handles)
+    : GenerationExchange(service, settings.generation, std::move(handles)),
+      settings_(std::move(settings)),
+      id_(make_id("cmpl")),
+      created_(unix_seconds()) {
+  choices_.resize(answers());
+  if (settings_.logprobs) {
+    for (Choice& choice : choices_) {
+      choice.logprobs.emplace(service.tokenizer(), *settings_.logprobs);
+    }
+  }
+  chunk_begin_ = fmt::format(R"({{"id":{},"object":"text_completion","created":{},"model":{},)"
+                             R"("system_fingerprint":"local","choices":[)",
+                             dump(Json(id_)), created_, dump(Json(service.id())));
+}
+
+// The prompt stands before the answer.
+void CompletionExchange::begin(std::size_t index) {
+  Choice& choice = choices_[index];
+  if (std::exchange(choice.begun, true)) return;
+  const Prompt& prompt = prompt_of(index);
+  choice.text += prompt.echo;
+  if (!prompt.logprobs || !choice.logprobs) return;
+  for (std::size_t i = 0; i < prompt.logprobs->ids.size(); ++i) {
+    const auto& token = prompt.logprobs->tokens[i];
+    choice.logprobs->add(prompt.logprobs->ids[i], token ? &*token : nullptr);
+  }
+}
+
+void CompletionExchange::on_token(std::size_t index, const engine::TokenEvent& token,
+                                  std::string& out) {
+  begin(index);
+  Choice& choice = choices_[index];
+  if (!settings_.only_echo) {
+    if (token.logprobs) {
+      choice.logprob_sum += token.logprobs->chosen.logprob;
+      ++choice.tokens;
+      if (choice.logprobs && (settings_.ignore_eos || !is_end_token(token.token))) {
+        choice.logprobs->add(token.token, &*token.logprobs);
+      }
+    }
+    choice.text += token.text;
+  }
+  if (streams()) flush(index, "", out);
+}
+
+void CompletionExchange::on_finish(std::size_t index, const engine::FinishEvent& end,
+                                   std::string& out) {
+  begin(index);
+  Usage took = end.usage;
+  if (settings_.only_echo) took.completion_tokens = 0;
+  usage().add(took, index % static_cast<std::size_t>(settings_.best_of) == 0);
+  Choice& choice = choices_[index];
+  if (!settings_.only_echo) choice.text += end.text;
+  choice.text += settings_.suffix;
+  choice.finish_reason = settings_.only_echo ? "length" : finish_text(end.reason);
+  if (!streams()) return;
+  flush(index, "", out);
+  flush(index, choice.finish_reason, out);
+}
+
+// Sends what has come up to now, as a chunk; nothing, when there is nothing to say.
+void CompletionExchange::flush(std::size_t index, std::string_view finish_reason,
+                               std::string& out) {
+  Choice& choice = choices_[index];
+  const bool tells = choice.logprobs && !choice.logprobs->empty();
+  if (choice.text.empty() && !tells && finish_reason.empty()) return;
+  const std::string data = fmt::format(
+      R"({}{{"index":{},"text":{},"logprobs":{},"finish_reason":{}}}]{}}})", chunk_begin_, index,
+      dump(Json(std::exchange(choice.text, {}))), tells ? dump(choice.logprobs->take()) : "null",
+      finish_reason.empty() ? "null" : fmt::format("\"{}\"", finish_reason),
+      includes_usage() ? R"(,"usage":null)" : "");
+  append_event(data, out);
+}
+
+std::string CompletionExchange::usage_event(const Json& usage) const {
+  return fmt::format(R"({}],"usage":{}}})", chunk_begin_, dump(usage));
+}
+
+// The answers to a prompt that are told: the most likely ones by the mean of their tokens'
+// logarithms, when more were made.
+std::vector<std::size_t> CompletionExchange::best(std::size_t prompt) const {
+  std::vector<std::size_t> indices;
+  const auto made = static_cast<std::size_t>(settings_.best_of);
+  for (std::size_t i = 0; i < made; ++i) indices.push_back(prompt * made + i);
+  if (settings_.best_of > settings_.answers) {
+    std::ranges::stable_sort(indices, [this](std::size_t a, std::size_t b) {
+      return choices_[a].mean() > choices_[b].mean();
+    });
+    indices.resize(static_cast<std::size_t>(settings_.answers));
+  }
+  return indices;
+}
+
+HttpResponse CompletionExchange::whole() {
+  Json choices = Json::array();
+  for (std::size_t prompt = 0; prompt < settings_.prompts.size(); ++prompt) {
+    for (const std::size_t index : best(prompt)) {
+      Choice& choice = choices_[index];
+      Json json = Json::object();
+      json["index"] = choices.size();
+      json["text"] = std::move(choice.text);
+      json["logprobs"] = choice.logprobs ? choice.logprobs->take() : Json(nullptr);
+      json["finish_reason"] = choice.finish_reason;
+      choices.push_back(std::move(json));
+    }
+  }
+  Json body = Json::object();
+  body["id"] = id_;
+  body["object"] = "text_completion";
+  body["created"] = created_;
+  body["model"] = service().id();
+  body["system_fingerprint"] = "local";
+  body["choices"] = std::move(choices);
+  body["usage"] = usage().json();
+  return json_response(body);
+}
+
+}  // namespace mistral::server

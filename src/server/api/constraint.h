@@ -1,0 +1,14 @@
+// The one place where what a request demands of the form of an answer (response_format, grammar,
+// tool_choice) becomes a constraint of the engine.
+#pragma once
+
+#include "engine/request.h"
+#include "server/api/fields.h"
+#include "server/api/tools.h"
+
+namespace mistral::server {
+
+// Throws ApiError that names the field: unknown, or a form that cannot be enforced.
+void apply_constraint(const Fields& fields, const ToolSettings& tools, engine::Request& request);
+
+}  // namespace mistral::server

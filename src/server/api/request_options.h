@@ -1,0 +1,22 @@
+// Fields that chats and completions have in common besides sampling.
+#pragma once
+
+#include <cstdint>
+
+#include "server/api/fields.h"
+
+namespace mistral::server {
+
+inline constexpr std::int32_t kMostTopLogprobs = 20;  // as OpenAI's API
+inline constexpr std::int32_t kMostAnswers = 128;     // likewise
+
+struct RequestOptions {
+  bool stream = false;
+  bool include_usage = false;
+  std::int32_t answers = 1;  // `n`
+};
+
+// Also checks fields that have no effect here (user, store, metadata, …). Throws ApiError.
+[[nodiscard]] RequestOptions read_request_options(const Fields& fields);
+
+}  // namespace mistral::server

@@ -1,0 +1,58 @@
+// What the routes work with: the model, its engine and the settings of the server.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "engine/engine.h"
+#include "models/loader.h"
+#include "server/api/fields.h"
+
+namespace mistral::server {
+
+struct ServedModel {
+  const models::LoadedModel& loaded;
+  engine::Engine& engine;
+  std::string id{};          // as clients see it
+  std::int64_t created = 0;  // seconds since 1970
+};
+
+struct ServiceOptions {
+  bool truncate_sequence = false;       // cut prompts that are too long instead of refusing them
+  std::optional<std::uint64_t> seed{};  // of requests that have none: they get numbers made from it
+};
+
+class Service {
+ public:
+  Service(const ServedModel& model, const ServiceOptions& options);
+
+  [[nodiscard]] const models::LoadedModel& model() const { return model_.loaded; }
+  [[nodiscard]] engine::Engine& engine() const { return model_.engine; }
+  [[nodiscard]] const std::string& id() const { return model_.id; }
+  [[nodiscard]] std::int64_t created() const { return model_.created; }
+
+  // Throws Error (kUnsupported) when the model has none.
+  [[nodiscard]] const text::Tokenizer& tokenizer() const;
+  // Gives the request a seed where the server makes answers repeatable and it has none.
+  void seed(SamplingParams& sampling) const;
+  // Refuses text that cannot fit the context, however it is tokenised, before that takes long.
+  // `field` is what the message names. Throws ApiError.
+  void check_text_size(std::size_t bytes, const std::string& field) const;
+  // Where the server cuts prompts: drops tokens from the front so that prompt and answer fit.
+  void truncate(std::vector<TokenId>& prompt, const SamplingParams& sampling) const;
+
+ private:
+  ServedModel model_;
+  ServiceOptions options_;
+  std::size_t longest_token_ = 1;  // in bytes
+  mutable std::atomic<std::uint64_t> requests_{0};
+};
+
+// Checks the type of `model`; which one it names does not matter, as there is only one.
+void check_model_field(const Fields& fields);
+
+[[nodiscard]] std::int64_t unix_seconds();
+
+}  // namespace mistral::server

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""What no client should send: the right answer, soon, and the engine does not notice."""
+
+import json
+import socket
+import struct
+import time
+
+from server_case import ServerCase, main, wait_until
+
+JSON = b"Content-Type: application/json\r\n"
+CHAT = "/v1/chat/completions"
+
+
+def post(path, body, more=b"", length=None):
+    return (b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + JSON +
+            more + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body)
+
+
+class Hostile(ServerCase):
+    OPTIONS = ["--no-access-log"]
+
+    def setUp(self):
+        self.requests = self.server.metric("mistralcpp_requests_total")
+
+    def tearDown(self):
+        self.assertIsNone(self.server.process.poll(), "the server has ended")
+        self.assertEqual(self.server.metric("mistralcpp_requests_total"), self.requests)
+        self.assertEqual(self.server.get("/ready"), '{"status":"ready"}')
+
+    def status(self, data, **options):
+        answer, _ = self.server.raw(data, **options)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 "), answer[:200])
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if b"413" in head.split(b"\r\n")[0] or head.split()[1] in (b"400", b"431", b"408", b"415"):
+            error = json.loads(body)
+            self.assertEqual(error["message"], error["error"]["message"])
+        return int(head.split()[1])
+
+    def test_bodies_beyond_the_limit(self):
+        size = 51 * 1024 * 1024
+        self.assertEqual(self.status(post(CHAT, b" " * size)), 413)
+        self.assertEqual(self.status(post(CHAT, b"", length=size)), 413)
+        chunk = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+        self.assertEqual(self.status(
+            b"POST " + CHAT.encode() + b" HTTP/1.1\r\nHost: x\r\n" + JSON +
+            b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 51 + b"0\r\n\r\n"), 413)
+
+    def test_heads_beyond_the_limit(self):
+        self.assertEqual(self.status(
+            b"GET / HTTP/1.1\r\nX: " + b"a" * 65536 + b"\r\n\r\n"), 431)
+        self.assertEqual(self.status(
+            b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: 1\r\n" % i for i in range(9000)) + b"\r\n"),
+            431)
+
+    def test_json_that_is_none(self):
+        deep = 10000
+        for body in (b"", b"{", b"{}x", b"nul", b"\xff\xfe{}", b"{\"a\":NaN}", b"{\"a\":Infinity}",
+                     b"{\"a\":1e99999}", b"[" * deep + b"]" * deep,
+                     b"{\"a\":" * deep + b"1" + b"}" * deep, b"{\"messages\":" + b"[" * deep,
+                     b"{\"a\":\"\\ud800\"}", b"{\"a\":\"\x00\"}", b"\x00"):
+            self.assertEqual(self.status(post(CHAT, body)), 400, body[:40])
+
+    def test_wrong_content_types(self):
+        for kind in (b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data",
+                     b"", b"json"):
+            data = (b"POST " + CHAT.encode() + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                    b"Content-Type: " + kind + b"\r\nContent-Length: 2\r\n\r\n{}")
+            self.assertEqual(self.status(data), 415, kind)
+
+    def test_every_field_with_every_wrong_value(self):
+        api = json.loads(self.server.get("/api-doc/openapi.json"))
+        values = [None, True, -1, 0, 1.5, 1e308, -1e308, 10 ** 400, 2 ** 63, -2 ** 63 - 1, "", "x",
+                  "\u0000", [], [[]], [None], {}, {"": {}}, {"type": 5}]
+        good = {
+            CHAT: {"messages": [{"role": "user", "content": "x"}]},
+            "/v1/completions": {"prompt": "x"},
+            "/v1/embeddings": {"input": "x"},
+            "/tokenize": {"prompt": "x"},
+            "/detokenize": {"tokens": [1]},
+        }
+        for path, base in good.items():
+            schema = api["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+            name = schema["schema"]["$ref"].split("/")[-1]
+            for field in api["components"]["schemas"][name]["properties"]:
+                for value in values:
+                    body = {"max_tokens": 1, **base, field: value}
+                    start = time.monotonic()
+                    status, answer = self.server.post(path, body)
+                    self.assertIn(status, (200, 400), (path, field, value, answer))
+                    if status == 400 and value is not None and answer["error"]["code"] != \
+                            "invalid_json":
+                        param = answer["error"]["param"]
+                        related = {"top_logprobs": "logprobs", "min_tokens": "max_tokens"}
+                        self.assertTrue(
+                            param.startswith(field) or param == related.get(field) or
+                            field in ("min_tokens", "echo"), (path, field, value, answer))
+                    self.assertLess(time.monotonic() - start, 30)
+        self.requests = self.server.metric("mistralcpp_requests_total")
+
+    def test_huge_values(self):
+        for body in ({"messages": "x", "stop": ["a"] * 100000},
+                     {"messages": "x", "logit_bias": {str(i): 1 for i in range(200000)}},
+                     {"messages": [{"role": "user", "content": "x" * (20 << 20)}]},
+                     {"messages": [{"role": "user", "content": "x"}] * 100000},
+                     {"messages": "x", "tools": [{"type": "function"}] * 10000}):
+            status, answer = self.server.post(CHAT, body)
+            self.assertEqual(status, 400, str(answer)[:200])
+        status, answer = self.server.post("/v1/completions", {"prompt": ["x"] * 100000})
+        self.assertEqual((status, answer["error"]["param"]), (400, "prompt"))
+
+    def test_what_is_no_http(self):
+        for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64 + b"\r\n\r\n",
+                     b"HELLO\r\n\r\n", b"GET / HTTP/3.0\r\n\r\n", b"GET / HTTP/1.1\r\n:\r\n\r\n",
+                     b"GET  / HTTP/1.1\r\n\r\n", b"\x00" * 100 + b"\r\n\r\n"):
+            self.assertEqual(self.status(data), 400, data[:30])
+        self.assertIn(self.status(b"GET /../../etc/passwd HTTP/1.1\r\nConnection: close\r\n\r\n"),
+                      (400, 404))
+
+    def test_clients_that_break_off(self):
+        for data in (b"", b"G", b"GET / HTTP/1.1\r\n", post(CHAT, b"{", length=100)):
+            for reset in (False, True):
+                with socket.create_connection((self.server.host, self.server.port)) as connection:
+                    connection.sendall(data)
+                    if reset:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                              struct.pack("ii", 1, 0))
+        self.assertTrue(wait_until(
+            lambda: self.server.metric("mistralcpp_http_connections") <= 1))
+
+    def test_refusals_are_quick(self):
+        self.server.raw(post("/health", b"{}"))
+        for data in (post(CHAT, b"", length=60 << 20), post(CHAT, b"{"), post("/none", b"{}"),
+                     post(CHAT, b'{"messages":5}')):
+            _, took = self.server.raw(data)
+            self.assertLess(took, 1)
+
+
+class Slow(ServerCase):
+    """Many connections that send next to nothing do not keep others from being served."""
+
+    OPTIONS = ["--no-access-log"]
+
+    def test_slow_heads(self):
+        slow = []
+        try:
+            for _ in range(300):
+                connection = socket.create_connection((self.server.host, self.server.port))
+                connection.sendall(b"POST /v1/completions HTTP/1.1\r\nX: ")
+                slow.append(connection)
+            status, _ = self.server.post("/v1/completions", {"prompt": "x", "max_tokens": 2})
+            self.assertEqual(status, 200)
+            for connection in slow:
+                connection.settimeout(30)
+                self.assertTrue(connection.recv(100).startswith(b"HTTP/1.1 408"))
+        finally:
+            for connection in slow:
+                connection.close()
+        self.assertTrue(wait_until(
+            lambda: self.server.metric("mistralcpp_http_connections") <= 1))
+
+
+if __name__ == "__main__":
+    main()
