@@ -129,7 +129,7 @@ std::optional<FinishReason> Answer::accept_forced(std::span<const TokenId> end_t
   for (const TokenId token : constraint->forced(tokens_left(context_length))) {
     // There was no choice.
     if (sampler.reports_logprobs()) {
-      logprobs_ = TokenLogprobs{.chosen = {.token = token, .logprob = 0}};
+      logprobs_.emplace().chosen = {.token = token, .logprob = 0};
       if (sampler.reports_top_logprobs()) logprobs_->top = {logprobs_->chosen};
     }
     if (const auto end = accept(token, end_tokens, context_length)) return end;

@@ -106,8 +106,11 @@ TEST_F(ConstraintTest, DoNotDependOnWhoElseRuns) {
   }
   for (std::size_t i = 0; i < handles.size(); ++i) {
     const Outcome outcome = drain(handles[i]);
-    if (i % 2 == 0) EXPECT_EQ(outcome.text, alone[i / 2]);
-    if (i % 2 == 1) EXPECT_EQ(outcome.tokens.size(), 40U);
+    if (i % 2 == 0) {
+      EXPECT_EQ(outcome.text, alone[i / 2]);
+    } else {
+      EXPECT_EQ(outcome.tokens.size(), 40U);
+    }
   }
 }
 
