@@ -20,6 +20,22 @@ using TokenId = std::int32_t;
 using LogitsProcessor =
     std::function<void(std::span<const TokenId> tokens, std::span<float> logits)>;
 
+// A language that the text of an answer must belong to. docs/constraints.md describes the kinds.
+struct Constraint {
+  enum class Kind {
+    kRegex,       // a regular expression that the whole answer matches
+    kJsonSchema,  // a JSON schema, as JSON text
+    kJsonObject,  // any JSON object; the text is empty
+    kLark,        // a Lark grammar
+    kGbnf,        // a grammar in GBNF or EBNF
+    kYacc,        // a Yacc grammar
+    kTagged,      // free text with parts that follow JSON schemas, such as calls of tools
+  };
+  Kind kind = Kind::kRegex;
+  std::string text;
+  friend bool operator==(const Constraint&, const Constraint&) = default;
+};
+
 // How the next token is chosen. Unset fields are off; an unset temperature means greedy, unless
 // the model's own generation settings are asked for (Model::default_sampling()). A request with a
 // value outside of the range given here is refused with the name of the field. "Huge" numbers, over
@@ -71,6 +87,11 @@ struct SamplingParams {
   std::optional<double> presence_penalty;              // subtracted once from ids that occurred
   std::vector<std::pair<TokenId, double>> logit_bias;  // added
   std::vector<LogitsProcessor> logits_processors;      // called in order
+
+  // What the text of the answer must look like. Applied after min_tokens' and all other changes of
+  // logits; tokens that it leaves no choice about are not drawn. The answer ends where the
+  // constraint says that nothing can follow.
+  std::optional<Constraint> constraint;
 
   // Report the natural logarithm of each chosen token's probability, and with top_logprobs (0 to
   // 256) of that many most likely ones: of the softmax at this temperature (greedy: 1) before the

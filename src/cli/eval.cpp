@@ -8,6 +8,7 @@
 
 #include "cli/chat_options.h"
 #include "cli/command.h"
+#include "cli/constraint_options.h"
 #include "cli/input.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -91,6 +92,7 @@ class EvalCommand final : public Command {
         ->group(output);
     source_.add_options(app);
     chat_options_.add_options(app);
+    constraint_.add_options(app);
     runtime_.add_options(app);
     add_context_option(app, context_,
                        "longest sequence (default: the model's); with --perplexity the window");
@@ -99,6 +101,10 @@ class EvalCommand final : public Command {
   int execute() override {
     check_usage();
     if (!logits_.empty()) check_output_path(logits_);
+    constraint_read_ = constraint_.read();
+    if (perplexity_ && constraint_read_) {
+      throw UsageError("--perplexity does not go with a constraint");
+    }
     const models::ModelPath path = selector_.locate();
     runtime_.take_over(selector_);
     if (perplexity_) return run_perplexity(path);
@@ -186,11 +192,12 @@ class EvalCommand final : public Command {
     for (std::size_t i = 0; i < lists.size(); ++i) {
       Evaluation& evaluation = evaluations[i];
       evaluation.input = std::move(lists[i]);
-      engine::Request request;
-      request.prompt = evaluation.input;
-      request.sampling.temperature = 0.0;
-      request.sampling.ignore_eos = true;
-      request.sampling.max_tokens = std::max<std::int64_t>(greedy, 1);
+      SamplingParams sampling;
+      sampling.temperature = 0.0;
+      sampling.ignore_eos = true;
+      sampling.max_tokens = std::max<std::int64_t>(greedy, 1);
+      sampling.constraint = constraint_read_;
+      engine::Request request = session.request(evaluation.input, sampling);
       // A prompt that is too long is refused below, before memory is taken for it.
       const auto length = static_cast<std::int64_t>(evaluation.input.size());
       if (!logits_.empty() && length <= session.context_length()) {
@@ -209,12 +216,13 @@ class EvalCommand final : public Command {
       }
     }
     for (Evaluation& evaluation : evaluations) {
-      collect(evaluation, greedy, session.context_length());
+      collect(evaluation, greedy, session.context_length(), constraint_read_.has_value());
     }
     return evaluations;
   }
 
-  static void collect(Evaluation& evaluation, std::int64_t greedy, std::int64_t context) {
+  static void collect(Evaluation& evaluation, std::int64_t greedy, std::int64_t context,
+                      bool constrained) {
     while (true) {
       engine::Event event = evaluation.handle->next();
       if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
@@ -227,7 +235,8 @@ class EvalCommand final : public Command {
       }
       break;
     }
-    if (static_cast<std::int64_t>(evaluation.greedy.size()) < greedy) {
+    // A constraint may end the answer.
+    if (!constrained && static_cast<std::int64_t>(evaluation.greedy.size()) < greedy) {
       throw make_error(ErrorKind::kInvalidArgument,
                        "{} prompt tokens and {} greedy tokens do not fit the context of {} tokens",
                        evaluation.input.size(), greedy, context);
@@ -258,6 +267,8 @@ class EvalCommand final : public Command {
   TextSourceOptions source_;
   ChatOptions chat_options_;
   RuntimeOptions runtime_;
+  ConstraintOptions constraint_;
+  std::optional<Constraint> constraint_read_;
   std::string tokens_;
   std::string text_;
   std::string chat_;

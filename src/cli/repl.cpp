@@ -116,10 +116,9 @@ class Repl {
   void answer(const std::string& message) {
     conversation_.add_user(message);
     try {
-      engine::Request request;
       std::optional<text::ReasoningStyle> style;
-      request.prompt = prepare(message, style);
-      request.sampling = options_.sampling;
+      std::vector<TokenId> prompt = prepare(message, style);
+      engine::Request request = session_.request(std::move(prompt), options_.sampling);
       Answer answer = stream_answer(session_.engine(), std::move(request), style);
       print("\n");
       flush_output();

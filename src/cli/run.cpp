@@ -7,6 +7,7 @@
 #include "cli/answer.h"
 #include "cli/chat_options.h"
 #include "cli/command.h"
+#include "cli/constraint_options.h"
 #include "cli/conversation.h"
 #include "cli/input.h"
 #include "cli/options.h"
@@ -38,6 +39,7 @@ class RunCommand final : public Command {
     source_.add_options(app);
     chat_options_.add_options(app);
     sampling_.add_options(app);
+    constraint_.add_options(app);
     runtime_.add_options(app);
     add_context_option(app, context_, "longest conversation (default: the model's)");
   }
@@ -55,13 +57,15 @@ class RunCommand final : public Command {
     if (prompt && prompt->empty()) {
       throw make_error(ErrorKind::kInvalidArgument, "the prompt is empty");
     }
+    std::optional<Constraint> constraint = constraint_.read();
     Json variables = Json::object();
     chat_options_.apply(variables);
     Session session(path, runtime_, context_, runtime_.engine_options(),
                     source_.resolve(selector_.text_options()), selector_.draft());
     (void)session.tokenizer();
     const bool use_template = decide_template(session.model());
-    const SamplingParams sampling = sampling_.resolve(session.model().default_sampling);
+    SamplingParams sampling = sampling_.resolve(session.model().default_sampling);
+    sampling.constraint = std::move(constraint);
     if (prompt) return answer_once(session, *prompt, use_template, variables, sampling);
     return run_repl(session, {.system = valid_utf8(system_),
                               .use_template = use_template,
@@ -99,7 +103,7 @@ class RunCommand final : public Command {
 
   [[nodiscard]] int answer_once(Session& session, const std::string& prompt, bool use_template,
                                 const Json& variables, const SamplingParams& sampling) const {
-    engine::Request request;
+    std::vector<TokenId> ids;
     std::optional<text::ReasoningStyle> style;
     if (use_template) {
       Conversation conversation;
@@ -108,12 +112,12 @@ class RunCommand final : public Command {
       engine::PreparedPrompt prepared =
           engine::prepare_chat(session.model(), conversation.messages(), variables);
       style = engine::reasoning_style(session.model(), prepared);
-      request.prompt = std::move(prepared.ids);
+      ids = std::move(prepared.ids);
     } else {
-      request.prompt = engine::prepare_text(session.model(), prompt);
+      ids = engine::prepare_text(session.model(), prompt);
     }
-    request.sampling = sampling;
-    const Answer answer = stream_answer(session.engine(), std::move(request), style);
+    const Answer answer =
+        stream_answer(session.engine(), session.request(std::move(ids), sampling), style);
     print("\n");
     flush_output();
     print_error(describe_speed(answer.finish.usage) + "\n");
@@ -125,6 +129,7 @@ class RunCommand final : public Command {
   ChatOptions chat_options_;
   RuntimeOptions runtime_;
   SamplingOptions sampling_;
+  ConstraintOptions constraint_;
   std::optional<std::string> prompt_;
   std::string system_;
   bool raw_ = false;

@@ -46,7 +46,8 @@ Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
       loaded_(load_with_progress(path,
                                  complete(runtime.load_options(), context_length,
                                           sampled_rows(engine_options, draft), text),
-                                 pool_)) {
+                                 pool_)),
+      constraints_(loaded_) {
   if (draft) {
     models::LoadOptions load =
         complete(runtime.load_options(), 0, engine_options.max_sequences, {});
@@ -61,6 +62,14 @@ Session::Session(const models::ModelPath& path, const RuntimeOptions& runtime,
                                              loaded_.end_tokens, engine_options);
   log::info("model {} ({}), {} threads, context {}", loaded_.name, loaded_.architecture,
             pool_.size(), this->context_length());
+}
+
+engine::Request Session::request(std::vector<TokenId> prompt, const SamplingParams& sampling) {
+  engine::Request request;
+  request.prompt = std::move(prompt);
+  request.sampling = sampling;
+  if (sampling.constraint) request.constraint = constraints_.compile(*sampling.constraint);
+  return request;
 }
 
 const text::Tokenizer& Session::tokenizer() const {

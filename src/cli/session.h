@@ -6,6 +6,7 @@
 
 #include "cli/options.h"
 #include "core/thread_pool.h"
+#include "engine/constraints.h"
 #include "engine/engine.h"
 #include "models/loader.h"
 
@@ -27,6 +28,9 @@ class Session {
 
   [[nodiscard]] std::int64_t context_length() const { return loaded_.model->context_length(); }
   [[nodiscard]] std::int64_t vocab_size() const { return loaded_.model->vocab_size(); }
+  // A request with this prompt. Throws Error when the constraint among the settings is wrong.
+  [[nodiscard]] engine::Request request(std::vector<TokenId> prompt,
+                                        const SamplingParams& sampling);
   // Throws Error that says why there is none.
   [[nodiscard]] const text::Tokenizer& tokenizer() const;
 
@@ -35,6 +39,7 @@ class Session {
   ThreadPool pool_;
   models::LoadedModel loaded_;
   std::optional<models::LoadedModel> draft_;
+  engine::ModelConstraints constraints_;
   std::unique_ptr<engine::Engine> engine_;
 };
 

@@ -51,6 +51,7 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
   priority = request.priority;
   salt = request.cache_salt;
   wants_prompt_logits = static_cast<bool>(on_prompt_logits);
+  if (request.constraint) constraint.emplace(std::move(request.constraint));
   wants_prompt_hidden = static_cast<bool>(on_prompt_hidden);
   if (tokenizer != nullptr) {
     std::vector<TokenId> shown = text::reasoning_marks(*tokenizer);
@@ -63,16 +64,18 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
   usage_.prompt_tokens = prompt_length;
 }
 
-TokenId Answer::choose(std::span<const float> logits, SamplerScratch& scratch) {
-  const TokenId token = sampler.sample(logits, tokens, scratch);
+TokenId Answer::choose(std::size_t behind, std::span<const float> logits, SamplerScratch& scratch) {
+  const grammar::TokenMask* mask = constraint ? &constraint->mask(behind) : nullptr;
+  const TokenId token = sampler.sample(logits, tokens, scratch, mask);
   if (sampler.reports_logprobs()) sampler.logprobs(token, scratch, logprobs_.emplace());
   return token;
 }
 
 TokenId Answer::verify(std::size_t index, std::span<const float> logits, SamplerScratch& scratch) {
-  if (draft.distributions.empty()) return choose(logits, scratch);
+  if (draft.distributions.empty()) return choose(index, logits, scratch);
+  const grammar::TokenMask* mask = constraint ? &constraint->mask(index) : nullptr;
   Distribution target;
-  sampler.distribution(logits, tokens, scratch, target);
+  sampler.distribution(logits, tokens, scratch, target, mask);
   const Distribution& from = draft.distributions[index];
   TokenId token = draft.tokens[index];
   const double ratio = target.probability(token) / from.probability(token);
@@ -95,6 +98,7 @@ std::int64_t Answer::tokens_left(std::int64_t context_length) const {
 
 std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenId> end_tokens,
                                            std::int64_t context_length) {
+  if (constraint) constraint->advance(token);
   tokens.push_back(token);
   ++usage_.completion_tokens;
   const Clock::time_point now = Clock::now();
@@ -123,6 +127,20 @@ std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenI
     return FinishReason::kLength;
   }
   return std::nullopt;
+}
+
+std::optional<FinishReason> Answer::accept_forced(std::span<const TokenId> end_tokens,
+                                                  std::int64_t context_length) {
+  if (!constraint) return std::nullopt;
+  for (const TokenId token : constraint->forced(tokens_left(context_length))) {
+    // There was no choice.
+    if (sampler.reports_logprobs()) {
+      logprobs_.emplace().chosen = {.token = token, .logprob = 0};
+      if (sampler.reports_top_logprobs()) logprobs_->top = {logprobs_->chosen};
+    }
+    if (const auto end = accept(token, end_tokens, context_length)) return end;
+  }
+  return constraint->complete() ? std::optional(FinishReason::kStop) : std::nullopt;
 }
 
 std::string Answer::last_text() {

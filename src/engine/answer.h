@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/answer_constraint.h"
 #include "engine/channel.h"
 #include "engine/drafter.h"
 #include "engine/request.h"
@@ -28,8 +29,9 @@ struct Answer : Sequence {
   Answer(Request request, const text::Tokenizer* tokenizer, std::span<const TokenId> end_tokens,
          std::shared_ptr<RequestHandle::State> channel);
 
-  // Samples the next token from its logits.
-  [[nodiscard]] TokenId choose(std::span<const float> logits, SamplerScratch& scratch);
+  // Samples the next token from its logits; `behind` says how many guesses of this step were right.
+  [[nodiscard]] TokenId choose(std::size_t behind, std::span<const float> logits,
+                               SamplerScratch& scratch);
   // As choose(), where draft.tokens[index] was proposed: takes it as often as makes the tokens come
   // as if nothing had been proposed.
   [[nodiscard]] TokenId verify(std::size_t index, std::span<const float> logits,
@@ -46,6 +48,10 @@ struct Answer : Sequence {
   [[nodiscard]] std::optional<FinishReason> accept(TokenId token,
                                                    std::span<const TokenId> end_tokens,
                                                    std::int64_t context_length);
+  // Adds the tokens that the constraint makes certain: their rows need no logits. Says how the
+  // answer ends if one was its last, or nothing can follow.
+  [[nodiscard]] std::optional<FinishReason> accept_forced(std::span<const TokenId> end_tokens,
+                                                          std::int64_t context_length);
   // Sends the last event, with the text held back until now.
   void finish(FinishReason reason, std::string error) noexcept;
 
@@ -56,6 +62,7 @@ struct Answer : Sequence {
   std::size_t slot = 0;  // its place in the engine's list
   Draft draft;
   DraftControl draft_control;
+  std::optional<AnswerConstraint> constraint;
 
  private:
   [[nodiscard]] std::string last_text();

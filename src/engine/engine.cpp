@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "engine/answer.h"
 #include "engine/block_manager.h"
+#include "engine/mask_worker.h"
 #include "engine/request_check.h"
 #include "engine/scheduler.h"
 #include "engine/step_cost.h"
@@ -86,7 +87,9 @@ struct Engine::Impl {
   void propose();
   [[nodiscard]] std::int32_t prompt_rows() const;
   void build_batch();
+  void start_masks();
   void compute();
+  void forward(std::span<float> rows_of_logits);
   void deliver();
   void deliver_states(Answer& answer, const nn::BatchSequence& entry);
   void deliver_rows(Answer& answer, const PlannedRows& rows, std::int64_t first_position,
@@ -125,6 +128,8 @@ struct Engine::Impl {
   std::vector<DraftRequest> proposals;
   std::vector<Answer*> proposed;  // whose they are
   nn::Batch batch;
+  std::vector<MaskWorker::Job> mask_jobs;
+  std::optional<MaskWorker> mask_worker;  // from the first constrained answer on
   std::vector<float> logits;
   std::vector<float> states;  // of batch.hidden_rows
   SamplerScratch scratch;
@@ -331,6 +336,9 @@ void Engine::Impl::propose() {
     options.drafter->propose(proposals);
     for (Answer* answer : proposed) {
       answer->drafts = answer->draft.tokens;
+      if (answer->constraint) {
+        answer->drafts.resize(answer->constraint->allowed_drafts(answer->drafts));
+      }
       guesses += static_cast<std::int64_t>(answer->drafts.size());
     }
   } catch (const std::exception& error) {
@@ -391,17 +399,43 @@ void Engine::Impl::build_batch() {
   }
 }
 
+// The rows that tokens are drawn from, of constrained answers: their masks are made meanwhile.
+void Engine::Impl::start_masks() {
+  mask_jobs.clear();
+  for (const PlannedRows& planned : rows) {
+    Answer& answer = answer_of(planned.sequence);
+    if (!planned.samples || !answer.constraint) continue;
+    const auto drafts = static_cast<std::size_t>(planned.drafts);
+    mask_jobs.push_back(
+        {.constraint = &*answer.constraint, .drafts = std::span(answer.drafts).first(drafts)});
+  }
+  if (mask_jobs.empty()) return;
+  if (!mask_worker) mask_worker.emplace();
+  mask_worker->start(mask_jobs);
+}
+
 void Engine::Impl::compute() {
   const std::size_t size = batch.logit_rows.size() * static_cast<std::size_t>(limits.vocab_size);
   if (logits.size() < size) logits.resize(size);
+  start_masks();
+  try {
+    forward(std::span(logits).first(size));
+  } catch (...) {
+    if (mask_worker) mask_worker->finish();
+    throw;
+  }
+  if (mask_worker) mask_worker->finish();
+}
+
+void Engine::Impl::forward(std::span<float> rows_of_logits) {
   if (batch.hidden_rows.empty()) {
-    model.forward(batch, std::span(logits).first(size));
+    model.forward(batch, rows_of_logits);
     return;
   }
   const std::size_t state_size =
       batch.hidden_rows.size() * static_cast<std::size_t>(model.hidden_size());
   if (states.size() < state_size) states.resize(state_size);
-  model.forward(batch, std::span(logits).first(size), std::span(states).first(state_size));
+  model.forward(batch, rows_of_logits, std::span(states).first(state_size));
 }
 
 void Engine::Impl::deliver() {
@@ -461,7 +495,7 @@ void Engine::Impl::deliver_rows(Answer& answer, const PlannedRows& planned,
   for (std::int32_t i = 0; !end && i <= planned.drafts; ++i) {
     const std::span<const float> logits_row = row(planned.count - planned.drafts - 1 + i);
     if (i == planned.drafts) {
-      const TokenId token = answer.choose(logits_row, scratch);
+      const TokenId token = answer.choose(static_cast<std::size_t>(i), logits_row, scratch);
       end = answer.accept(token, end_tokens, limits.context_length);
       break;
     }
@@ -473,6 +507,7 @@ void Engine::Impl::deliver_rows(Answer& answer, const PlannedRows& planned,
     ++right;
     ++answer.computed;
   }
+  if (!end) end = answer.accept_forced(end_tokens, limits.context_length);
   if (planned.drafts > 0) {
     answer.draft_control.note(planned.drafts, right);
     stats.drafted_tokens += planned.drafts;

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/thread_pool.h"
 #include "engine/chat.h"
+#include "engine/constraints.h"
 #include "engine/draft_model.h"
 #include "engine/engine.h"
 #include "engine/generation_impl.h"
@@ -96,6 +97,7 @@ struct Model::Impl {
       : pool(options.threads > 0 ? options.threads : ThreadPool::default_size()),
         loaded(models::load(engine::locate_model(options), engine::load_options(options), pool)),
         draft(load_draft(options)),
+        constraints(loaded),
         engine(*loaded.model, loaded.tokenizer.get(), loaded.end_tokens, engine_options(options)) {
     info = {.name = loaded.name,
             .architecture = loaded.architecture,
@@ -138,6 +140,7 @@ struct Model::Impl {
     engine::Request request;
     request.prompt = std::move(prompt);
     request.sampling = sampling;
+    if (sampling.constraint) request.constraint = constraints.compile(*sampling.constraint);
     std::vector<Generation> generations;
     for (engine::RequestHandle& handle : engine.submit(std::move(request), count)) {
       generations.push_back(
@@ -164,6 +167,7 @@ struct Model::Impl {
   ThreadPool pool;
   models::LoadedModel loaded;  // computes on pool
   std::optional<models::LoadedModel> draft;
+  engine::ModelConstraints constraints;
   engine::Engine engine;  // runs loaded
   ModelInfo info;
 };

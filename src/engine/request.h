@@ -15,6 +15,10 @@
 
 #include "mistral/types.h"
 
+namespace mistral::grammar {
+class CompiledConstraint;
+}
+
 namespace mistral::engine {
 
 // Receives logits rows on the engine's thread: `position` is that of the input token, the row has
@@ -35,6 +39,9 @@ struct Request {
   std::int32_t priority = 0;  // higher ones come first
   // Requests share what they computed only with others of the same salt.
   std::uint64_t cache_salt = 0;
+  // The language that the answer belongs to, compiled for this model's vocabulary; null: any. (What
+  // sampling.constraint asks for is compiled by whoever makes the request.)
+  std::shared_ptr<const grammar::CompiledConstraint> constraint = nullptr;
 };
 
 // One sampled token. `text` is what became printable (whole characters, nothing that may still

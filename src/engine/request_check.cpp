@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "text/grammar/constraint.h"
 
 namespace mistral::engine {
 namespace {
@@ -132,6 +133,16 @@ void check_stops(const SamplingParams& s, const RequestLimits& limits) {
   }
 }
 
+void check_constraint(const Request& request, const RequestLimits& limits) {
+  if (!request.constraint) return;
+  const std::size_t known = request.constraint->vocabulary().size();
+  if (known != static_cast<std::size_t>(limits.vocab_size)) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "constraint: it was compiled for {} tokens, but the model has {}", known,
+                     limits.vocab_size);
+  }
+}
+
 }  // namespace
 
 void check_request(const Request& request, const RequestLimits& limits) {
@@ -140,6 +151,7 @@ void check_request(const Request& request, const RequestLimits& limits) {
   check_penalties(request.sampling, limits);
   check_rest(request.sampling);
   check_stops(request.sampling, limits);
+  check_constraint(request, limits);
 }
 
 }  // namespace mistral::engine

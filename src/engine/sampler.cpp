@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "text/grammar/token_mask.h"
 
 namespace mistral::engine {
 namespace {
@@ -33,6 +34,24 @@ Candidate* find(std::vector<Candidate>& candidates, TokenId id) {
   const auto found =
       std::lower_bound(candidates.begin(), candidates.end(), Candidate{.id = id}, lower_id);
   return found != candidates.end() && found->id == id ? &*found : nullptr;
+}
+
+// What the mask does not allow, and ids that it does not know, get no probability.
+void forbid(std::span<float> row, const grammar::TokenMask& mask) {
+  const std::vector<std::uint32_t>& words = mask.words();
+  for (std::size_t w = 0; w * 32 < row.size(); ++w) {
+    const std::uint32_t word = w < words.size() ? words[w] : 0;
+    if (word == 0xFFFFFFFFU) continue;
+    const std::span<float> part =
+        row.subspan(w * 32, std::min<std::size_t>(row.size() - w * 32, 32));
+    if (word == 0) {
+      std::fill(part.begin(), part.end(), -kInfinity);
+      continue;
+    }
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      if ((word >> i & 1U) == 0) part[i] = -kInfinity;
+    }
+  }
 }
 
 }  // namespace
@@ -70,7 +89,8 @@ bool Sampler::cuts_off() const {
 }
 
 // Adjusted logits stay apart in double unless someone wants to see them.
-void Sampler::change_logits(std::span<const TokenId> context, SamplerScratch& scratch) const {
+void Sampler::change_logits(std::span<const TokenId> context, SamplerScratch& scratch,
+                            const grammar::TokenMask* mask) const {
   const std::span<float> row = scratch.logits_;
   for (const auto& [id, value] : scratch.adjusted_) {
     row[static_cast<std::size_t>(id)] = to_float(value);
@@ -78,6 +98,11 @@ void Sampler::change_logits(std::span<const TokenId> context, SamplerScratch& sc
   if (!processors_.empty()) {
     for (const LogitsProcessor& processor : processors_) processor(context, row);
     scratch.adjusted_.clear();
+  }
+  if (mask != nullptr) {
+    forbid(row, *mask);
+    std::erase_if(scratch.adjusted_,
+                  [mask](const AdjustedLogit& logit) { return !mask->allows(logit.id); });
   }
   if (context.size() >= min_length_) return;
   for (const TokenId id : end_tokens_) {
@@ -88,15 +113,15 @@ void Sampler::change_logits(std::span<const TokenId> context, SamplerScratch& sc
 }
 
 void Sampler::prepare(std::span<const float> logits, std::span<const TokenId> context,
-                      SamplerScratch& scratch) {
+                      SamplerScratch& scratch, const grammar::TokenMask* mask) {
   scratch.row_ = logits;
   scratch.adjusted_.clear();
   if (penalties_.active()) penalties_.adjust(context, logits, scratch.adjusted_);
   const bool too_short = context.size() < min_length_ && !end_tokens_.empty();
-  if (!scratch.adjusted_.empty() || !processors_.empty() || too_short) {
+  if (!scratch.adjusted_.empty() || !processors_.empty() || too_short || mask != nullptr) {
     scratch.logits_.assign(logits.begin(), logits.end());
     scratch.row_ = scratch.logits_;
-    change_logits(context, scratch);
+    change_logits(context, scratch, mask);
   }
   if (top_n_sigma_ > 0 && !greedy_) scratch.sigma_ = standard_deviation(scratch.row_);
   double adjusted_max = -kInfinity;
@@ -232,8 +257,8 @@ double Sampler::select(std::size_t length, SamplerScratch& scratch) {
 }
 
 TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> context,
-                        SamplerScratch& scratch) {
-  prepare(logits, context, scratch);
+                        SamplerScratch& scratch, const grammar::TokenMask* mask) {
+  prepare(logits, context, scratch, mask);
   if (greedy_) return most_likely(scratch);
   const double number = random(context.size(), RandomStream::kDraw);
   if (!cuts_off()) {
@@ -253,9 +278,10 @@ TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> 
 }
 
 void Sampler::distribution(std::span<const float> logits, std::span<const TokenId> context,
-                           SamplerScratch& scratch, Distribution& out) {
+                           SamplerScratch& scratch, Distribution& out,
+                           const grammar::TokenMask* mask) {
   out.tokens.clear();
-  prepare(logits, context, scratch);
+  prepare(logits, context, scratch, mask);
   if (greedy_) {
     out.tokens.push_back({.id = most_likely(scratch), .probability = 1});
     return;

@@ -1,6 +1,7 @@
-// Chooses the next token: penalties → bias → logits processors → (greedy: argmax) | temperature →
-// softmax → top-n-sigma → top-k → top-p → min-p → typical → XTC → draw. mistral/types.h says what
-// each does. Mirostat stands in place of everything between softmax and draw.
+// Chooses the next token: penalties → bias → logits processors → mask of a constraint → (greedy:
+// argmax) | temperature → softmax → top-n-sigma → top-k → top-p → min-p → typical → XTC → draw.
+// mistral/types.h says what each does. Mirostat stands in place of everything between softmax and
+// draw.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,10 @@
 #include "engine/random.h"
 #include "engine/vocabulary_passes.h"
 #include "mistral/types.h"
+
+namespace mistral::grammar {
+class TokenMask;
+}
 
 namespace mistral::engine {
 
@@ -49,11 +54,11 @@ class Sampler {
  public:
   Sampler(const SamplingParams& sampling, SamplerSetup setup);
 
-  // Draws the token that follows `context`, prompt and answer so far.
-  // Throws Error (kInternal) when every logit is NaN or -infinity, and what a logits processor
-  // throws.
+  // Draws the token that follows `context`, prompt and answer so far; with a mask, one that it
+  // allows. Throws Error (kInternal) when every logit is NaN or -infinity, and what a logits
+  // processor throws.
   [[nodiscard]] TokenId sample(std::span<const float> logits, std::span<const TokenId> context,
-                               SamplerScratch& scratch);
+                               SamplerScratch& scratch, const grammar::TokenMask* mask = nullptr);
 
   // What sample() draws from; it draws distribution.draw(random(context.size(), kDraw)), up to
   // rounding. Throws as sample() does.
@@ -64,7 +69,8 @@ class Sampler {
   // random(length, kResidual). `length` is that of the context. It holds for any q whose draws are
   // independent of these streams.
   void distribution(std::span<const float> logits, std::span<const TokenId> context,
-                    SamplerScratch& scratch, Distribution& out);
+                    SamplerScratch& scratch, Distribution& out,
+                    const grammar::TokenMask* mask = nullptr);
 
   // Tells mirostat which token was taken from the last distribution(): its probability there.
   // sample() does so itself; without mirostat there is nothing to tell.
@@ -80,6 +86,7 @@ class Sampler {
   [[nodiscard]] bool allows_drafts() const { return mirostat_tau_ == 0 && processors_.empty(); }
 
   [[nodiscard]] bool reports_logprobs() const { return logprobs_; }
+  [[nodiscard]] bool reports_top_logprobs() const { return top_logprobs_ > 0; }
   // Of a token that followed the logits of the last call with this scratch, which must still be
   // there: natural logarithms of the softmax at this temperature (greedy: 1) before the cut-offs.
   void logprobs(TokenId token, SamplerScratch& scratch, TokenLogprobs& out) const;
@@ -89,8 +96,9 @@ class Sampler {
   [[nodiscard]] bool cuts_off() const;
   // Brings the row into scratch: everything before the temperature.
   void prepare(std::span<const float> logits, std::span<const TokenId> context,
-               SamplerScratch& scratch);
-  void change_logits(std::span<const TokenId> context, SamplerScratch& scratch) const;
+               SamplerScratch& scratch, const grammar::TokenMask* mask);
+  void change_logits(std::span<const TokenId> context, SamplerScratch& scratch,
+                     const grammar::TokenMask* mask) const;
   [[nodiscard]] static TokenId most_likely(const SamplerScratch& scratch);
   // Of all tokens: weights into scratch, or only their sum.
   double weigh_all(SamplerScratch& scratch) const;

@@ -1,0 +1,128 @@
+#include <algorithm>
+
+#include "text/grammar/constraint.h"
+
+namespace mistral::grammar {
+namespace {
+
+// More forced text than this is looked at in the next step.
+constexpr std::size_t kMostForcedBytes = 4096;
+
+}  // namespace
+
+ConstraintState::ConstraintState(std::shared_ptr<const CompiledConstraint> constraint)
+    : constraint_(std::move(constraint)), machine_(constraint_->start()) {}
+
+void ConstraintState::allow(TokenMask& mask) {
+  const ConstraintVocabulary& vocabulary = constraint_->vocabulary();
+  mask.reset(vocabulary.size());
+  if (ended_) return;
+  if (at_beginning()) {
+    machine_->allow_tokens(vocabulary.first_trie(), 1, mask);
+  } else {
+    machine_->allow_tokens(vocabulary.trie(), 0, mask);
+  }
+  if (!machine_->accepts()) return;
+  for (const TokenId id : vocabulary.end_tokens()) {
+    if (id >= 0 && static_cast<std::size_t>(id) < vocabulary.size()) mask.allow(id);
+  }
+}
+
+bool ConstraintState::advance(TokenId token) {
+  const ConstraintVocabulary& vocabulary = constraint_->vocabulary();
+  if (ended_) return false;
+  if (vocabulary.is_end(token)) {
+    if (!machine_->accepts()) return false;
+    ended_ = true;
+    lengths_.push_back(0);
+    return true;
+  }
+  const std::string& text = at_beginning() ? vocabulary.first_text(token) : vocabulary.text(token);
+  if (text.empty()) return false;
+  std::uint32_t pushed = 0;
+  try {
+    for (const char c : text) {
+      if (!machine_->push(static_cast<std::uint8_t>(c))) {
+        machine_->pop(pushed);
+        return false;
+      }
+      ++pushed;
+    }
+    lengths_.push_back(pushed);
+  } catch (...) {
+    machine_->pop(pushed);
+    throw;
+  }
+  bytes_ += pushed;
+  return true;
+}
+
+void ConstraintState::rollback(std::size_t tokens) {
+  for (; tokens > 0 && !lengths_.empty(); --tokens) {
+    if (ended_) {
+      ended_ = false;
+    } else {
+      machine_->pop(lengths_.back());
+      bytes_ -= lengths_.back();
+    }
+    lengths_.pop_back();
+  }
+}
+
+std::string ConstraintState::forced_text() {
+  std::string text;
+  try {
+    while (text.size() < kMostForcedBytes && !machine_->accepts()) {
+      const ByteSet next = machine_->next_bytes();
+      if (next.count() != 1) break;
+      std::uint8_t byte = 0;
+      while (!next.test(byte)) ++byte;
+      if (!machine_->push(byte)) break;
+      text += static_cast<char>(byte);
+    }
+  } catch (...) {
+    machine_->pop(text.size());
+    throw;
+  }
+  machine_->pop(text.size());
+  return text;
+}
+
+std::vector<TokenId> ConstraintState::forced_tokens(std::size_t most) {
+  // The first token of an answer depends on the end of the prompt.
+  if (ended_ || at_beginning() || most == 0) return {};
+  const std::string text = forced_text();
+  if (text.empty()) return {};
+  const ConstraintVocabulary& vocabulary = constraint_->vocabulary();
+  std::vector<TokenId> tokens = vocabulary.encode(text);
+  // The tokenizer may have seen something else in it than bytes.
+  std::size_t spelled = 0;
+  for (const TokenId id : tokens) {
+    const std::string& part = vocabulary.text(id);
+    if (part.empty() || text.compare(spelled, part.size(), part) != 0) return {};
+    spelled += part.size();
+  }
+  if (spelled != text.size()) return {};
+  // What follows may make another token of the end of the text: tokens stay only up to a place from
+  // which the rest is no beginning of a longer token.
+  const TokenTrie& trie = vocabulary.trie();
+  const auto may_grow = [&](std::size_t from) {
+    TrieNode node = 0;
+    for (std::size_t i = from; i < text.size(); ++i) {
+      node = trie.child(node, static_cast<std::uint8_t>(text[i]));
+      if (node == 0) return false;
+    }
+    return trie.tokens_below(node) > trie.tokens(node).size();
+  };
+  std::size_t safe = 0;
+  while (safe < text.size() && !may_grow(safe)) ++safe;
+  std::size_t end = text.size();
+  while (!tokens.empty() && end > safe) {
+    end -= vocabulary.text(tokens.back()).size();
+    tokens.pop_back();
+  }
+  if (tokens.size() > most) tokens.resize(most);
+  return tokens;
+}
+
+}  // namespace mistral::grammar

@@ -1,0 +1,74 @@
+// LR parsing tables: LALR(1), or LR(1) where merging states would make conflicts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "text/grammar/limits.h"
+
+namespace mistral::grammar {
+
+// Terminals are 0 to terminal_count - 1; the end of the text is terminal_count. Rules follow after
+// that: rule r is the symbol terminal_count + 1 + r.
+struct LrGrammar {
+  enum class Side : std::uint8_t { kLeft, kRight, kNone };
+  struct Precedence {
+    std::uint32_t level = 0;  // higher binds tighter
+    Side side = Side::kLeft;
+  };
+  struct Production {
+    std::uint32_t rule = 0;
+    std::vector<std::uint32_t> symbols = {};
+    std::optional<Precedence> precedence = {};
+  };
+  std::uint32_t terminal_count = 0;
+  std::uint32_t rule_count = 0;
+  std::vector<Production> productions = {};
+  std::vector<std::optional<Precedence>> precedence = {};  // of terminals
+  std::uint32_t start_rule = 0;
+};
+
+struct LrAction {
+  enum class Kind : std::uint8_t { kError, kShift, kReduce, kAccept };
+  Kind kind = Kind::kError;
+  std::uint32_t target = 0;  // state or production
+};
+
+class LrTable {
+ public:
+  struct Reduction {
+    std::uint32_t rule = 0;
+    std::uint32_t length = 0;
+  };
+
+  // The start state is 0.
+  [[nodiscard]] LrAction action(std::uint32_t state, std::uint32_t terminal) const {
+    return actions_[std::size_t{state} * (terminal_count_ + 1) + terminal];
+  }
+  [[nodiscard]] std::uint32_t go_to(std::uint32_t state, std::uint32_t rule) const {
+    return gotos_[std::size_t{state} * rule_count_ + rule];
+  }
+  [[nodiscard]] const Reduction& reduction(std::uint32_t production) const {
+    return reductions_[production];
+  }
+  [[nodiscard]] std::uint32_t terminal_count() const { return terminal_count_; }
+  [[nodiscard]] std::uint32_t end_of_text() const { return terminal_count_; }
+  [[nodiscard]] std::size_t states() const {
+    return actions_.size() / (std::size_t{terminal_count_} + 1);
+  }
+
+ private:
+  friend class LrTableBuilder;
+  std::uint32_t terminal_count_ = 0;
+  std::uint32_t rule_count_ = 0;
+  std::vector<LrAction> actions_;
+  std::vector<std::uint32_t> gotos_;
+  std::vector<Reduction> reductions_;
+};
+
+// Conflicts are decided as yacc does: by precedence, else shift before reduce, else the production
+// that was written first. Requires that every rule has texts.
+[[nodiscard]] LrTable make_lr_table(const LrGrammar& grammar, Budget& budget);
+
+}  // namespace mistral::grammar
