@@ -159,8 +159,8 @@ TEST_P(ConstrainedGeneration, StaysInTheLanguage) {
 
 INSTANTIATE_TEST_SUITE_P(Models, ConstrainedGeneration,
                          testing::Values("smollm2-135m", "qwen2.5-coder-0.5b"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& model_info) {
+                           std::string name = model_info.param;
                            std::replace_if(
                                name.begin(), name.end(),
                                [](unsigned char c) { return std::isalnum(c) == 0; }, '_');

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
 #include "engine/client.h"
 
 namespace mistral::engine {

@@ -188,6 +188,16 @@ INSTANTIATE_TEST_SUITE_P(
                    "tools[0].function.name"},
         WrongField{kChat, R"("tool_choice":"perhaps")", "tool_choice"},
         WrongField{kChat, R"("tool_choice":"required")", "tool_choice"},
+        WrongField{kChat, R"("response_format":{"type":"json_schema"})",
+                   "response_format.json_schema"},
+        WrongField{
+            kChat,
+            R"("response_format":{"type":"json_schema","json_schema":{"schema":{"type":1}}})",
+            "response_format.json_schema.schema"},
+        WrongField{kChat, R"("grammar":{"type":"regex","value":"("})", "grammar.value"},
+        WrongField{kChat, R"("grammar":{"type":"regex"})", "grammar.value"},
+        WrongField{kChat, R"("guided_regex":"a","response_format":{"type":"json_object"})",
+                   "guided_regex"},
         WrongField{kChat, R"("functions":[])", "functions"},
         WrongField{kChat, R"("adapters":["a"])", "adapters"},
         WrongField{kChat, R"("chat_template_kwargs":[])", "chat_template_kwargs"},
@@ -214,8 +224,8 @@ INSTANTIATE_TEST_SUITE_P(
                     WrongField{kCompletions, R"("n":2,"best_of":1)", "best_of"},
                     WrongField{kCompletions, R"("best_of":2,"stream":true)", "best_of"},
                     WrongField{kCompletions, R"("tools":[])", "tools"},
-                    WrongField{kCompletions, R"("grammar":{"type":"regex","value":"a"})",
-                               "grammar"}));
+                    WrongField{kCompletions, R"("grammar":{"type":"yacc","value":"a"})",
+                               "grammar.value"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Others, WrongFields,

@@ -164,6 +164,47 @@ TEST(ChatCompletions, CallsOfToolsAreRecognised) {
   EXPECT_EQ(Json(streamed), calls);
 }
 
+TEST(ChatCompletions, AnswersAreHeldToTheirForm) {
+  ServedFake fake;
+  fake.model->last_id = 127;
+  Json body = chat_of("x", 400);
+  body["response_format"] = Json::parse(
+      R"({"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object",
+          "properties":{"a":{"enum":[1,2]},"b":{"type":"boolean"}},"required":["a","b"],
+          "additionalProperties":false}}})");
+  const Json choice = post(*fake.api, kChat, body).json()["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "stop");
+  const Json answer = Json::parse(choice["message"]["content"].get<std::string>());
+  EXPECT_TRUE(answer["b"].is_boolean());
+  body.erase("response_format");
+  body["guided_choice"] = {"one (1)", "two"};
+  const Json chosen = post(*fake.api, kChat, body).json()["choices"][0]["message"]["content"];
+  EXPECT_TRUE(chosen == "one (1)" || chosen == "two") << chosen;
+}
+
+TEST(ChatCompletions, CallsAreMadeWhereTheyAreRequired) {
+  ServedFake fake;
+  fake.model->last_id = 127;
+  Json body = chat_of("x", 400);
+  body["tools"] = Json::parse(
+      R"([{"type":"function","function":{"name":"a","parameters":{"type":"object",
+          "properties":{"n":{"enum":[1,2]}},"required":["n"],"additionalProperties":false}}},
+          {"type":"function","function":{"name":"b","parameters":{"type":"object",
+          "properties":{},"additionalProperties":false}}}])");
+  body["parallel_tool_calls"] = false;
+  body["tool_choice"] = {{"type", "function"}, {"function", {{"name", "a"}}}};
+  const Json named = post(*fake.api, kChat, body).json()["choices"][0];
+  EXPECT_EQ(named["finish_reason"], "tool_calls");
+  EXPECT_TRUE(named["message"]["content"].is_null());
+  ASSERT_EQ(named["message"]["tool_calls"].size(), 1U);
+  EXPECT_EQ(named["message"]["tool_calls"][0]["function"]["name"], "a");
+  body["tool_choice"] = "required";
+  const Json any = post(*fake.api, kChat, body).json()["choices"][0];
+  EXPECT_EQ(any["message"]["tool_calls"].size(), 1U);
+  body["tool_choice"] = {{"type", "function"}, {"function", {{"name", "c"}}}};
+  EXPECT_EQ(post(*fake.api, kChat, body).status, 400);
+}
+
 TEST(ChatCompletions, CallsThatAreNotWantedAreText) {
   ServedFake fake;
   say(fake, kTwoCalls);

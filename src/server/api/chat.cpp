@@ -23,7 +23,7 @@ namespace mistral::server {
 namespace {
 
 const text::ChatTemplate* template_of(const models::LoadedModel& model, bool with_tools) {
-  if (with_tools && model.tool_template) return &*model.tool_template;
+  if (with_tools) return tool_template(model);
   return model.chat_template ? &*model.chat_template : nullptr;
 }
 
@@ -127,7 +127,7 @@ Reply chat_completions(const Service& service, const HttpRequest& http,
   request.sampling.logprobs = logprobs;
   request.sampling.top_logprobs = static_cast<std::int32_t>(top.value_or(0));
   if (logprobs) (void)service.tokenizer();
-  apply_constraint(fields, tools, request);
+  apply_constraint(service, fields, tools, request);
   service.seed(request.sampling);
 
   engine::PreparedPrompt prompt = prepare(service, fields, tools);

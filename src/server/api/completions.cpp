@@ -76,7 +76,7 @@ Reply completions(const Service& service, const HttpRequest& http, std::shared_p
   }
   request.sampling.logprobs = logprobs.has_value() || best_of > options.answers;
   request.sampling.top_logprobs = logprobs.value_or(0);
-  apply_constraint(fields, ToolSettings{}, request);
+  apply_constraint(service, fields, ToolSettings{}, request);
   const std::string suffix = fields.string("suffix").value_or("");
 
   std::vector<PromptInput> prompts = read_prompts(service, fields, "prompt", echo);

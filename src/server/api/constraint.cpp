@@ -1,25 +1,174 @@
 #include "server/api/constraint.h"
 
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "server/api/error.h"
+#include "text/tool_calls/tool_call_format.h"
 
 namespace mistral::server {
+namespace {
 
-void apply_constraint(const Fields& fields, const ToolSettings& tools, engine::Request& request) {
-  (void)tools;
-  (void)request;
-  if (const Json* format = fields.object("response_format")) {
-    const Fields inside(*format, "response_format.");
-    const auto type = inside.word("type", {"text", "json_object", "json_schema"});
-    if (!type) inside.missing("type");
-    if (*type != "text") {
-      inside.unsupported("type", "answers cannot be held to a form by this server.");
+using Kind = Constraint::Kind;
+
+// A constraint and the field that asks for it.
+struct Demand {
+  std::string field;
+  Constraint constraint;
+};
+
+std::string schema_text(const Fields& fields, std::string_view name) {
+  const Json* schema = fields.find(name);
+  if (schema == nullptr) fields.missing(name);
+  if (schema->is_string()) return schema->get<std::string>();
+  if (!schema->is_object() && !schema->is_boolean()) fields.wrong_type(name, "a JSON schema");
+  return schema->dump();
+}
+
+std::optional<Demand> read_response_format(const Fields& fields) {
+  const Json* format = fields.object("response_format");
+  if (format == nullptr) return std::nullopt;
+  const Fields inside(*format, "response_format.");
+  const auto type = inside.word("type", {"text", "json_object", "json_schema"});
+  if (!type) inside.missing("type");
+  if (*type == "text") return std::nullopt;
+  if (*type == "json_object") return Demand{"response_format", {Kind::kJsonObject, {}}};
+  const Json* named = inside.object("json_schema");
+  if (named == nullptr) inside.missing("json_schema");
+  const Fields schema(*named, "response_format.json_schema.");
+  (void)schema.string("name");
+  (void)schema.string("description");
+  (void)schema.boolean("strict");
+  return Demand{schema.path("schema"), {Kind::kJsonSchema, schema_text(schema, "schema")}};
+}
+
+std::optional<Demand> read_grammar(const Fields& fields) {
+  const Json* grammar = fields.object("grammar");
+  if (grammar == nullptr) return std::nullopt;
+  const Fields inside(*grammar, "grammar.");
+  const auto type = inside.word("type", {"regex", "yacc", "lark", "gbnf", "json_schema"});
+  if (!type) inside.missing("type");
+  if (*type == "json_schema") {
+    return Demand{inside.path("value"), {Kind::kJsonSchema, schema_text(inside, "value")}};
+  }
+  const auto value = inside.string("value");
+  if (!value) inside.missing("value");
+  const Kind kind = *type == "regex"  ? Kind::kRegex
+                    : *type == "yacc" ? Kind::kYacc
+                    : *type == "lark" ? Kind::kLark
+                                      : Kind::kGbnf;
+  return Demand{inside.path("value"), {kind, *value}};
+}
+
+// Any of the texts, as a schema would say it, but without quotes.
+std::string alternatives(const std::vector<std::string>& texts) {
+  std::string regex;
+  for (const std::string& text : texts) {
+    regex += regex.empty() ? "(?:" : "|";
+    for (const char c : text) {
+      if (std::string_view(R"(\.+*?()|[]{}^$#&-~)").find(c) != std::string_view::npos)
+        regex += '\\';
+      regex += c;
     }
   }
-  for (const char* name : {"grammar", "guided_json", "guided_regex", "guided_choice",
-                           "guided_grammar", "structured_outputs"}) {
-    if (fields.has(name)) {
-      fields.unsupported(name, "answers cannot be held to a grammar by this server.");
+  return regex + ")";
+}
+
+// vLLM's names, alone or together in `structured_outputs`.
+std::optional<Demand> read_guided(const Fields& fields, const std::string& prefix) {
+  const std::string json = prefix + "json";
+  const std::string regex = prefix + "regex";
+  const std::string choice = prefix + "choice";
+  const std::string grammar = prefix + "grammar";
+  if (fields.has(json)) {
+    return Demand{fields.path(json), {Kind::kJsonSchema, schema_text(fields, json)}};
+  }
+  if (const auto text = fields.string(regex)) {
+    return Demand{fields.path(regex), {Kind::kRegex, *text}};
+  }
+  if (const auto text = fields.string(grammar)) {
+    return Demand{fields.path(grammar), {Kind::kGbnf, *text}};
+  }
+  if (const auto texts = fields.strings(choice)) {
+    if (texts->empty()) fields.wrong_value(choice, "it is empty.");
+    return Demand{fields.path(choice), {Kind::kRegex, alternatives(*texts)}};
+  }
+  return std::nullopt;
+}
+
+// The calls that `choice` demands, in the form that the model's template is made for where that
+// form is one object after the other, else in that of Hermes; the answer's parser reads both.
+Demand call_demand(const Service& service, const ToolSettings& tools) {
+  const text::ChatTemplate* source = tool_template(service.model());
+  const text::ToolCallFormat& own = text::tool_call_format(
+      source == nullptr ? std::string_view() : source->source(), service.model().tokenizer.get());
+  const text::ToolCallFormat& format = text::json_tool_call_format(own);
+  const bool one = !tools.parallel || !format.parallel || !format.begin.empty() ||
+                   !format.end.empty() || !tools.name.empty();
+  Json tags = Json::array();
+  for (const Json& tool : tools.tools) {
+    const Json& function = tool["function"];
+    const auto& name = function["name"].get_ref<const std::string&>();
+    if (!tools.name.empty() && name != tools.name) continue;
+    Json tag = Json::object();
+    std::string begin = format.begin + format.call_begin;
+    std::string end = format.call_end + format.end;
+    if (format.shape == text::ToolCallFormat::Shape::kNameFirst) {
+      // Where the prompt ends with the mark of a name, the name follows at once.
+      begin = (format.name_first ? std::string() : begin) + name + format.name_end;
+    } else {
+      begin += fmt::format(R"({{"{}": {}, "{}": )", format.name_key, Json(name).dump(),
+                           format.arguments_key);
+      end = "}" + end;
     }
+    tag["begin"] = begin;
+    const auto parameters = function.find("parameters");
+    tag["schema"] = parameters == function.end() || parameters->is_null() ? Json{{"type", "object"}}
+                                                                          : *parameters;
+    tag["end"] = end;
+    tags.push_back(std::move(tag));
+  }
+  Json tagged = {{"tags", std::move(tags)}, {"free_text", false}, {"least", 1}};
+  if (one) tagged["most"] = 1;
+  tagged["separator"] = format.separator.empty() ? "\n" : format.separator;
+  return {"tools", {Kind::kTagged, tagged.dump()}};
+}
+
+}  // namespace
+
+void apply_constraint(const Service& service, const Fields& fields, const ToolSettings& tools,
+                      engine::Request& request) {
+  std::vector<Demand> demands;
+  const auto add = [&](std::optional<Demand> demand) {
+    if (demand) demands.push_back(std::move(*demand));
+  };
+  add(read_response_format(fields));
+  add(read_grammar(fields));
+  add(read_guided(fields, "guided_"));
+  if (const Json* outputs = fields.object("structured_outputs")) {
+    add(read_guided(Fields(*outputs, "structured_outputs."), ""));
+  }
+  if (tools.must_call) demands.push_back(call_demand(service, tools));
+  if (demands.empty()) return;
+  if (demands.size() > 1) {
+    throw ApiError(demands[1].field,
+                   fmt::format("'{}' and '{}' both say what form the answer has; expected one.",
+                               demands[0].field, demands[1].field));
+  }
+  Demand& demand = demands.front();
+  try {
+    request.constraint = service.compile(demand.constraint);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInvalidArgument && error.kind() != ErrorKind::kUnsupported) {
+      throw;
+    }
+    throw ApiError(demand.field, fmt::format("Invalid grammar. {}", error.what()),
+                   "invalid_grammar");
   }
 }
 

@@ -4,11 +4,13 @@
 
 #include "engine/request.h"
 #include "server/api/fields.h"
+#include "server/api/service.h"
 #include "server/api/tools.h"
 
 namespace mistral::server {
 
 // Throws ApiError that names the field: unknown, or a form that cannot be enforced.
-void apply_constraint(const Fields& fields, const ToolSettings& tools, engine::Request& request);
+void apply_constraint(const Service& service, const Fields& fields, const ToolSettings& tools,
+                      engine::Request& request);
 
 }  // namespace mistral::server

@@ -13,7 +13,7 @@
 namespace mistral::server {
 
 Service::Service(const ServedModel& model, const ServiceOptions& options)
-    : model_(model), options_(options) {
+    : model_(model), options_(options), constraints_(model.loaded) {
   if (!model_.loaded.tokenizer) return;
   std::string bytes;
   const auto size = static_cast<TokenId>(model_.loaded.tokenizer->vocab_size());
@@ -48,6 +48,11 @@ void Service::seed(SamplingParams& sampling) const {
 void Service::truncate(std::vector<TokenId>& prompt, const SamplingParams& sampling) const {
   if (!options_.truncate_sequence) return;
   engine::truncate_prompt(prompt, sampling.max_tokens, model_.loaded.model->context_length());
+}
+
+const text::ChatTemplate* tool_template(const models::LoadedModel& model) {
+  if (model.tool_template) return &*model.tool_template;
+  return model.chat_template ? &*model.chat_template : nullptr;
 }
 
 void check_model_field(const Fields& fields) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/constraints.h"
 #include "engine/engine.h"
 #include "models/loader.h"
 #include "server/api/fields.h"
@@ -37,6 +38,11 @@ class Service {
   [[nodiscard]] const text::Tokenizer& tokenizer() const;
   // Gives the request a seed where the server makes answers repeatable and it has none.
   void seed(SamplingParams& sampling) const;
+  // Takes its time, so not for a network thread. Throws Error.
+  [[nodiscard]] std::shared_ptr<const grammar::CompiledConstraint> compile(
+      const Constraint& constraint) const {
+    return constraints_.compile(constraint);
+  }
   // Refuses text that cannot fit the context, however it is tokenised, before that takes long.
   // `field` is what the message names. Throws ApiError.
   void check_text_size(std::size_t bytes, const std::string& field) const;
@@ -46,9 +52,13 @@ class Service {
  private:
   ServedModel model_;
   ServiceOptions options_;
+  mutable engine::ModelConstraints constraints_;
   std::size_t longest_token_ = 1;  // in bytes
   mutable std::atomic<std::uint64_t> requests_{0};
 };
+
+// The template that renders chats with tools; null when the model has none.
+[[nodiscard]] const text::ChatTemplate* tool_template(const models::LoadedModel& model);
 
 // Checks the type of `model`; which one it names does not matter, as there is only one.
 void check_model_field(const Fields& fields);

@@ -1,5 +1,6 @@
 #include "server/api/tools.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -31,6 +32,21 @@ void check_tool(const Json& tool, std::size_t index) {
   (void)inside.boolean("strict");
 }
 
+// The name of the tool that {"type": "function", "function": {"name": …}} chooses.
+std::string read_choice(const Json& choice, const Json& tools) {
+  const Fields fields(choice, "tool_choice.");
+  if (const auto type = fields.word("type", {"function"}); !type) fields.missing("type");
+  const Json* function = fields.object("function");
+  if (function == nullptr) fields.missing("function");
+  const Fields inside(*function, "tool_choice.function.");
+  const auto name = inside.string("name");
+  if (!name) inside.missing("name");
+  const bool known = std::ranges::any_of(
+      tools, [&](const Json& tool) { return tool["function"]["name"] == *name; });
+  if (!known) inside.wrong_value("name", "there is no such tool.");
+  return *name;
+}
+
 }  // namespace
 
 ToolSettings read_tools(const Fields& fields) {
@@ -47,6 +63,7 @@ ToolSettings read_tools(const Fields& fields) {
   if (const Json* given = fields.find("tool_choice")) {
     if (given->is_object()) {
       choice = "named";
+      settings.name = read_choice(*given, settings.tools);
     } else {
       choice = *fields.word("tool_choice", {"none", "auto", "required"});
     }
@@ -56,9 +73,7 @@ ToolSettings read_tools(const Fields& fields) {
   }
   // With "none" the model may read of the tools, but does not call them.
   settings.may_call = choice != "none";
-  if (choice == "required" || choice == "named") {
-    fields.unsupported("tool_choice", "answers cannot be held to a form by this server.");
-  }
+  settings.must_call = choice == "required" || choice == "named";
   return settings;
 }
 
