@@ -438,5 +438,28 @@ TEST(TokenizerJson, PostProcessorsInSequenceResetMasks) {
   EXPECT_THAT(encoding.special_tokens_mask, ElementsAre(1, 0, 1, 0, 1, 0, 1));
 }
 
+// RoBERTa's post-processor gives all tokens the type 0, but without special tokens leaves the types
+// of the parts that truncation cut off.
+TEST(TokenizerJson, OverflowingPartsKeepTheirTypesWithoutSpecialTokens) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"WordLevel","vocab":{"a":0,"b":1,"c":2},"unk_token":"a"},
+          "pre_tokenizer":{"type":"WhitespaceSplit"},
+          "post_processor":{"type":"RobertaProcessing","cls":["a",0],"sep":["b",1],
+                            "trim_offsets":false,"add_prefix_space":true}})");
+  TruncationOptions truncation{.strategy = TruncationOptions::Strategy::kOnlySecond,
+                               .max_length = 3};
+  HfTokenizer::FullOptions options{.encode = {.add_special = false}, .truncation = &truncation};
+  const Encoding plain = tokenizer->encode_full({"a", "b c b c"}, options);
+  EXPECT_THAT(plain.type_ids, ElementsAre(0, 0, 0));
+  ASSERT_EQ(plain.overflowing.size(), 1U);
+  EXPECT_THAT(plain.overflowing[0].ids, ElementsAre(0, 1, 2));
+  EXPECT_THAT(plain.overflowing[0].type_ids, ElementsAre(0, 1, 1));
+  truncation.max_length = 7;
+  options.encode.add_special = true;
+  const Encoding special = tokenizer->encode_full({"a", "b c b c"}, options);
+  ASSERT_EQ(special.overflowing.size(), 1U);
+  EXPECT_THAT(special.overflowing[0].type_ids, ElementsAre(0, 0, 0, 0, 0, 0, 0));
+}
+
 }  // namespace
 }  // namespace mistral::text

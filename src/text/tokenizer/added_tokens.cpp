@@ -33,6 +33,26 @@ bool is_inside_word(std::string_view text, std::size_t begin, std::size_t end) {
          (end < text.size() && unicode::is_word(utf8::decode(text.substr(end)).code_point));
 }
 
+// Puts the empty pattern at each character where no other match begins, except right behind one.
+std::vector<PatternMatcher::Match> with_empty_matches(
+    std::string_view text, const std::vector<PatternMatcher::Match>& matches, std::size_t pattern) {
+  std::vector<PatternMatcher::Match> all;
+  const auto behind_character = [&](std::size_t at) {
+    return at < text.size() ? at + utf8::decode(text.substr(at)).length : at + 1;
+  };
+  std::size_t at = 0;
+  const auto fill = [&](std::size_t end) {
+    for (; at < end; at = behind_character(at)) all.push_back({at, at, pattern});
+  };
+  for (const PatternMatcher::Match& match : matches) {
+    fill(match.begin);
+    all.push_back(match);
+    at = behind_character(match.end);
+  }
+  fill(text.size() + 1);
+  return all;
+}
+
 }  // namespace
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer)
@@ -57,6 +77,7 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* norma
     }
     AlignedText text(token.content, 0, AlignedText::Tracking::kOff);
     if (normalizer != nullptr) normalizer->normalize(text);
+    if (text.text().empty() && !normalized_.empty) normalized_.empty = normalized_.tokens.size();
     normalized_.tokens.push_back(i);
     normalized_texts.push_back(text.text());
   }
@@ -69,20 +90,31 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* norma
 std::vector<Pieces::Piece> AddedTokens::cut(std::string_view text, const Group& group,
                                             bool match_special) const {
   std::vector<Pieces::Piece> pieces;
+  std::vector<PatternMatcher::Match> matches = group.matcher.leftmost_longest(text);
+  if (group.empty) matches = with_empty_matches(text, matches, *group.empty);
   std::size_t done = 0;
-  for (const PatternMatcher::Match& match : group.matcher.leftmost_longest(text)) {
+  ByteRange blanks{0, 0};  // known to be blanks, so that long stretches are looked at once
+  for (const PatternMatcher::Match& match : matches) {
     const AddedToken& token = tokens_[group.tokens[match.pattern]];
     if (!match_special && is_special(token.content)) continue;
     if (token.single_word && is_inside_word(text, match.begin, match.end)) continue;
     std::size_t begin = match.begin;
     std::size_t end = match.end;
-    if (token.lstrip) begin = std::max(blanks_at_end(text.substr(0, begin)), done);
-    if (token.rstrip) end += blanks_at_begin(text.substr(end));
+    if (token.lstrip) {
+      begin = begin > done ? done + blanks_at_end(text.substr(done, begin - done)) : done;
+    }
+    if (token.rstrip) {
+      if (end < blanks.begin || end > blanks.end) {
+        blanks = {end, end + blanks_at_begin(text.substr(end))};
+      }
+      end = blanks.end;
+    }
     // Nothing is left among the blanks that the token before swallowed. A token that does not look
     // to its left does not notice: it counts again, as in the format's own library.
-    if (begin >= end) continue;
+    if (begin > end) continue;
     if (begin > done) pieces.push_back({done, begin, Pieces::kText});
-    pieces.push_back({begin, end, token.id});
+    // An empty token only cuts the text.
+    if (begin < end) pieces.push_back({begin, end, token.id});
     done = end;
   }
   if (done < text.size()) pieces.push_back({done, text.size(), Pieces::kText});
@@ -97,10 +129,16 @@ Pieces AddedTokens::extract(std::string_view text, const Normalizer* normalizer,
     return {std::move(original), std::move(raw)};
   }
   Pieces pieces(tracking);
+  Pieces::Sharing sharing;
   for (const Pieces::Piece& piece : raw) {
+    if (piece.token != Pieces::kText && sharing.covers(piece)) {
+      pieces.append(sharing.moved(piece));
+      continue;
+    }
     AlignedText part(tracking);
     part.append(original, piece.begin, piece.end);
     if (piece.token != Pieces::kText) {
+      sharing = {piece, pieces.all().text().size()};
       pieces.append(part, {{0, part.text().size(), piece.token}});
       continue;
     }

@@ -1,6 +1,7 @@
 // Tokens that are looked for in the text itself, before it is cut into words.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -46,6 +47,7 @@ class AddedTokens {
   struct Group {
     std::vector<std::size_t> tokens;
     PatternMatcher matcher;
+    std::optional<std::size_t> empty;  // index into `tokens`: normalisation left nothing of it
   };
   [[nodiscard]] std::vector<Pieces::Piece> cut(std::string_view text, const Group& group,
                                                bool match_special) const;

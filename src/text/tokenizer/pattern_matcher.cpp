@@ -19,9 +19,13 @@ PatternMatcher::PatternMatcher(const std::vector<std::string_view>& patterns) {
     if (!patterns[i].empty()) order.push_back(i);
   }
   if (order.empty()) return;
+  // As unsigned bytes, the order in which child() looks for an edge.
+  const auto less = [](char a, char b) {
+    return static_cast<std::uint8_t>(a) < static_cast<std::uint8_t>(b);
+  };
   std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
     return std::lexicographical_compare(patterns[a].rbegin(), patterns[a].rend(),
-                                        patterns[b].rbegin(), patterns[b].rend());
+                                        patterns[b].rbegin(), patterns[b].rend(), less);
   });
   struct Range {
     std::size_t begin;

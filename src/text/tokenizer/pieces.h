@@ -21,6 +21,19 @@ class Pieces {
     TokenId token = kText;
   };
 
+  // Tokens that swallowed the same blanks share one copy of them: where the copy of `from` begins.
+  struct Sharing {
+    Piece from{0, 0};
+    std::size_t copy = 0;
+
+    [[nodiscard]] bool covers(const Piece& piece) const {
+      return piece.begin >= from.begin && piece.end <= from.end;
+    }
+    [[nodiscard]] Piece moved(const Piece& piece) const {
+      return {piece.begin - from.begin + copy, piece.end - from.begin + copy, piece.token};
+    }
+  };
+
   explicit Pieces(AlignedText::Tracking tracking) : text_(tracking) {}
   Pieces(AlignedText text, std::vector<Piece> pieces)
       : text_(std::move(text)), pieces_(std::move(pieces)) {}
@@ -59,9 +72,15 @@ class Pieces {
   void rewrite(Write&& write) {
     AlignedText out(text_.tracking());
     out.reserve(text_.text().size() + text_.text().size() / 2);
+    Sharing sharing;
     for (Piece& piece : pieces_) {
       const std::size_t begin = out.text().size();
       if (piece.token != kText) {
+        if (sharing.covers(piece)) {
+          piece = sharing.moved(piece);
+          continue;
+        }
+        sharing = {piece, begin};
         out.append(text_, piece.begin, piece.end);
       } else {
         write(std::as_const(piece), out);
@@ -72,6 +91,8 @@ class Pieces {
     text_ = std::move(out);
   }
 
+  // Adds a piece of the text that is there already.
+  void append(const Piece& piece) { pieces_.push_back(piece); }
   // Adds another text's pieces behind these.
   void append(const AlignedText& text, const std::vector<Piece>& pieces) {
     const std::size_t shift = text_.text().size();

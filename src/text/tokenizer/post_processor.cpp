@@ -109,8 +109,11 @@ class RobertaProcessing final : public PostProcessor {
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       for_all_parts(sequences[i], [&](Encoding& part) {
         if (trim_) trim_offsets(part, prefix_);
-        part.set_type_ids(0);
+        if (add_special) part.set_type_ids(0);
       });
+      // Without special tokens the overflowing parts keep their types, as in the format's own
+      // library.
+      sequences[i].set_type_ids(0);
       if (add_special) {
         sequences[i] = wrap(i == 0 ? &cls_ : &sep_, std::move(sequences[i]), sep_, 0);
       }

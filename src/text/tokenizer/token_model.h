@@ -58,9 +58,10 @@ struct ModelLists {
 };
 
 // BPE, Unigram, WordPiece, WordLevel; a missing "type" is told from the other entries. Throws
-// Error naming the entry.
+// Error naming the entry; warnings name `source`, the file.
 [[nodiscard]] std::unique_ptr<TokenModel> make_token_model(const JsonValue& json,
-                                                           const ModelLists& lists);
+                                                           const ModelLists& lists,
+                                                           std::string_view source);
 
 [[nodiscard]] std::unique_ptr<TokenModel> make_bpe_model(const JsonReader& reader,
                                                          Vocabulary vocabulary,

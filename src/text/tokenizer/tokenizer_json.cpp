@@ -1,5 +1,6 @@
 // Reads tokenizer.json and the files beside it.
 #include <algorithm>
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -181,13 +182,29 @@ class TokenizerSax final : public nlohmann::json_sax<JsonValue> {
   bool map_ = false;
 };
 
-std::vector<AddedToken> read_added_tokens(const JsonValue& tree, const Vocabulary& vocabulary) {
+// A repeated token keeps its first id and takes the last flags, as in the format's own library.
+void repeat_token(AddedToken repeated, std::string_view source, std::size_t index,
+                  AddedToken& first) {
+  if (repeated.id != first.id) {
+    log::warn("{}: added_tokens[{}]: \"{}\" has the id {} already; {} is ignored", source, index,
+              first.content, first.id, repeated.id);
+  }
+  repeated.id = first.id;
+  repeated.special = repeated.special || first.special;
+  repeated.normalized = repeated.normalized && first.normalized;
+  first = std::move(repeated);
+}
+
+std::vector<AddedToken> read_added_tokens(const JsonValue& tree, const Vocabulary& vocabulary,
+                                          std::string_view source) {
   std::vector<AddedToken> tokens;
   const JsonReader root(tree, "");
   if (root.find("added_tokens") == nullptr) return tokens;
   const std::size_t limit = vocabulary.size() + kFreeIds;
-  for (const JsonValue& entry : root.require_array("added_tokens")) {
-    const JsonReader reader(entry, json_path("added_tokens", tokens.size()));
+  std::unordered_map<std::string, std::size_t> known;
+  const JsonValue::array_t& entries = root.require_array("added_tokens");
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const JsonReader reader(entries[i], json_path("added_tokens", i));
     AddedToken token;
     token.content = reader.require_string("content");
     if (token.content.empty()) continue;
@@ -203,7 +220,12 @@ std::vector<AddedToken> read_added_tokens(const JsonValue& tree, const Vocabular
       throw make_error(ErrorKind::kInvalidFile, "{}: {} is far behind the {} ids of the model",
                        reader.path("id"), token.id, vocabulary.size());
     }
-    tokens.push_back(std::move(token));
+    const auto [at, fresh] = known.emplace(token.content, tokens.size());
+    if (fresh) {
+      tokens.push_back(std::move(token));
+    } else {
+      repeat_token(std::move(token), source, i, tokens[at->second]);
+    }
   }
   return tokens;
 }
@@ -266,6 +288,26 @@ void warn_of_shared_ids(const std::vector<AddedToken>& tokens, const Vocabulary&
   }
 }
 
+// The format's own library numbers such tokens anew, without the gap. The file's ids are those of
+// the model's rows, so they stay.
+void warn_of_gaps(const std::vector<AddedToken>& tokens, const Vocabulary& vocabulary,
+                  std::string_view source) {
+  std::map<TokenId, std::string_view> behind;  // the model's own ids
+  for (const AddedToken& token : tokens) {
+    if (static_cast<std::size_t>(token.id) >= vocabulary.size()) {
+      behind.emplace(token.id, token.content);
+    }
+  }
+  auto next = static_cast<TokenId>(vocabulary.size());
+  for (const auto& [id, content] : behind) {
+    if (id > next) {
+      log::warn("{}: added_tokens: no token has an id from {} to {}, before {} of \"{}\"", source,
+                next, id - 1, id, content);
+    }
+    next = id + 1;
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<HfTokenizer> HfTokenizer::parse(std::string_view json,
@@ -275,7 +317,7 @@ std::unique_ptr<HfTokenizer> HfTokenizer::parse(std::string_view json,
   JsonValue::sax_parse(json.begin(), json.end(), &sax);
   const JsonReader root(sax.tree, "");
   Parts parts;
-  parts.model = make_token_model(root.require("model"), sax.lists);
+  parts.model = make_token_model(root.require("model"), sax.lists, source);
   sax.lists = {};
   const auto part = [&](std::string_view key) { return root.find(key); };
   if (const JsonValue* value = part("normalizer")) {
@@ -289,9 +331,10 @@ std::unique_ptr<HfTokenizer> HfTokenizer::parse(std::string_view json,
   }
   if (const JsonValue* value = part("decoder")) parts.decoder = make_decoder(*value, "decoder");
   const Vocabulary& vocabulary = parts.model->vocabulary();
-  parts.added_tokens = read_added_tokens(sax.tree, vocabulary);
+  parts.added_tokens = read_added_tokens(sax.tree, vocabulary, source);
   merge_added_tokens(config, vocabulary, source, parts.added_tokens);
   warn_of_shared_ids(parts.added_tokens, vocabulary, source);
+  warn_of_gaps(parts.added_tokens, vocabulary, source);
 
   auto tokenizer = std::make_unique<HfTokenizer>(std::move(parts));
   const auto id_of = [&](const std::optional<std::string>& text) {
