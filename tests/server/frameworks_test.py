@@ -24,7 +24,7 @@ class LangChain(ServerCase):
         chat = ChatOpenAI(**self.options())
         messages = [SystemMessage("Be brief."), HumanMessage("Hello")]
         whole = chat.invoke(messages)
-        self.assertEqual(whole.usage_metadata["output_tokens"], 12)
+        self.assertIn(whole.usage_metadata["output_tokens"], range(1, 13))
         pieces = list(chat.stream(messages))
         self.assertEqual("".join(piece.content for piece in pieces), whole.content)
         self.assertEqual([answer.content for answer in chat.batch([messages, messages])],
@@ -33,7 +33,9 @@ class LangChain(ServerCase):
 
     def test_logprobs(self):
         answer = ChatOpenAI(**self.options()).bind(logprobs=True, top_logprobs=2).invoke("Hello")
-        self.assertEqual(len(answer.response_metadata["logprobs"]["content"]), 12)
+        logprobs = answer.response_metadata["logprobs"]["content"]
+        self.assertIn(len(logprobs), range(1, 13))
+        self.assertTrue(all(len(token["top_logprobs"]) == 2 for token in logprobs))
 
     def test_completion(self):
         model = OpenAI(**self.options())

@@ -84,6 +84,8 @@ class Hostile(ServerCase):
             name = schema["schema"]["$ref"].split("/")[-1]
             for field in api["components"]["schemas"][name]["properties"]:
                 for value in values:
+                    if field == "stream" and value is True:
+                        continue  # right, and no JSON
                     body = {"max_tokens": 1, **base, field: value}
                     start = time.monotonic()
                     status, answer = self.server.post(path, body)
