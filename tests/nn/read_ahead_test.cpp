@@ -136,9 +136,9 @@ TEST_F(ReadAheadTest, CountsCollectedTensorsWithoutReadingThem) {
   follow(ahead, 0);
   EXPECT_THAT(source_.asked(), ElementsAre(Pair("b+0", 30)));
   follow(ahead, 50);
-  EXPECT_THAT(source_.asked(), IsEmpty()) << "smaller than a request";
+  EXPECT_THAT(source_.asked(), IsEmpty()) << "smaller than a piece";
   follow(ahead, 100);
-  EXPECT_THAT(source_.asked(), ElementsAre(Pair("a+0", 100)));
+  EXPECT_THAT(source_.asked(), ElementsAre(Pair("a+0", 80), Pair("a+80", 20)));
 }
 
 TEST_F(ReadAheadTest, ForgetsWhatWasTakenAndNoMore) {
@@ -146,13 +146,15 @@ TEST_F(ReadAheadTest, ForgetsWhatWasTakenAndNoMore) {
   follow(ahead, 0);
   EXPECT_THAT(source_.forgotten(), IsEmpty());
   follow(ahead, 39);
-  EXPECT_THAT(source_.forgotten(), IsEmpty()) << "smaller than a request";
+  EXPECT_THAT(source_.forgotten(), IsEmpty()) << "smaller than a piece";
   follow(ahead, 150);
-  EXPECT_THAT(source_.forgotten(), ElementsAre(Pair("c+0", 150)));
+  EXPECT_THAT(source_.forgotten(),
+              ElementsAre(Pair("c+0", 40), Pair("c+40", 40), Pair("c+80", 40)));
   follow(ahead, 250);
-  EXPECT_THAT(source_.forgotten(), ElementsAre(Pair("c+150", 50)));
+  EXPECT_THAT(source_.forgotten(), ElementsAre(Pair("c+120", 40), Pair("c+160", 40)));
   follow(ahead, 350);
-  EXPECT_THAT(source_.forgotten(), ElementsAre(Pair("a+0", 100)));
+  EXPECT_THAT(source_.forgotten(),
+              ElementsAre(Pair("a+0", 40), Pair("a+40", 40), Pair("a+80", 20)));
 }
 
 TEST_F(ReadAheadTest, AsksForLargeTensorsInPieces) {
