@@ -27,7 +27,7 @@ class MappedFile {
   // Takes the pages of `part`, which were released, out of the system's cache of files, too, where
   // nobody uses them.
   void forget(std::span<const std::byte> part) const;
-  // Asks the kernel to read `part` ahead.
+  // Reads `part` into the system's cache of files and returns when it is there.
   void prefetch(std::span<const std::byte> part) const;
 
  private:

@@ -52,8 +52,8 @@ class WeightSource {
   // Takes the released pages of this tensor out of the system's cache of files, where they would
   // push out what is needed more.
   virtual void forget(const TensorInfo& tensor) const = 0;
-  // Asks the system to read the pages of this tensor, which will be touched soon; returns at once.
-  // Called with parts of tensors, too, as release() is.
+  // Reads the pages of this tensor, which will be touched soon, into the system's cache of files.
+  // Called with parts of tensors, too, as release() is, and from several threads.
   virtual void prefetch(const TensorInfo& tensor) const = 0;
 
   // As find(), but throws Error (kNotFound) that names the tensor and the file(s).

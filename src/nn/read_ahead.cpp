@@ -6,37 +6,28 @@
 #include <utility>
 
 namespace mistral::nn {
-namespace {
 
-// Requests are no smaller, but for the ends of tensors: each has a cost of its own.
-constexpr std::uint64_t kRequest = std::uint64_t{4} << 20;
-
-}  // namespace
-
-ReadAhead::ReadAhead(const formats::WeightSource& source,
-                     const std::vector<const formats::TensorInfo*>& order, Behind behind,
+ReadAhead::ReadAhead(const std::vector<const formats::TensorInfo*>& order, Behind behind,
                      std::uint64_t window)
-    : source_(source), behind_(behind), window_(window) {
+    : behind_(behind), window_(window), piece_(std::min(kPiece, window)) {
   std::unordered_set<const formats::TensorInfo*> seen;
   for (const formats::TensorInfo* tensor : order) {
     if (seen.insert(tensor).second) order_.push_back(tensor);
   }
 }
 
-template <typename Use>
-void ReadAhead::move(Place& place, std::uint64_t end, std::uint64_t smallest, Use use) const {
+std::optional<formats::TensorInfo> ReadAhead::move(Place& place, std::uint64_t end) const {
   while (place.tensor < order_.size() && place.bytes < end) {
     const formats::TensorInfo& tensor = *order_[place.tensor];
     const auto size = static_cast<std::uint64_t>(byte_size(tensor.view));
-    const std::uint64_t rest = size - place.offset;
-    const std::uint64_t wanted = std::min(rest, end - place.bytes);
-    if (wanted < rest && wanted < smallest) return;
     // Scattered elements have no place of their own in the file; they only count.
-    if (!tensor.scattered && wanted > 0) {
-      formats::TensorInfo part{{}, tensor.view, tensor.file, false};
+    const std::uint64_t most = tensor.scattered ? size : piece_;
+    const std::uint64_t wanted = std::min({size - place.offset, end - place.bytes, most});
+    if (wanted < size - place.offset && wanted < piece_) return std::nullopt;
+    formats::TensorInfo part{{}, tensor.view, tensor.file, false};
+    if (!tensor.scattered) {
       part.view.data = tensor.view.data.subspan(static_cast<std::size_t>(place.offset),
                                                 static_cast<std::size_t>(wanted));
-      use(part);
     }
     place.bytes += wanted;
     place.offset += wanted;
@@ -44,50 +35,65 @@ void ReadAhead::move(Place& place, std::uint64_t end, std::uint64_t smallest, Us
       ++place.tensor;
       place.offset = 0;
     }
+    if (!tensor.scattered && wanted > 0) return part;
   }
+  return std::nullopt;
 }
 
-void ReadAhead::advance(std::uint64_t taken) {
-  const std::uint64_t smallest = std::min(kRequest, window_);
-  move(asked_, taken + window_, smallest,
-       [&](const formats::TensorInfo& part) { source_.prefetch(part); });
-  if (behind_ == Behind::kKeep) return;
-  move(forgotten_, taken, smallest, [&](const formats::TensorInfo& part) { source_.forget(part); });
+std::optional<ReadAhead::Step> ReadAhead::next(std::uint64_t taken) {
+  // This first, as it makes room.
+  if (behind_ == Behind::kForget) {
+    if (auto part = move(forgotten_, taken)) return Step{std::move(*part), true};
+  }
+  // What was taken before its turn came is there already, or was forgotten.
+  while (auto part = move(asked_, taken + window_)) {
+    if (asked_.bytes > taken) return Step{std::move(*part), false};
+  }
+  return std::nullopt;
 }
 
-ReadAheadThread::ReadAheadThread(ReadAhead read_ahead) : read_ahead_(std::move(read_ahead)) {
+ReadAheadThreads::ReadAheadThreads(const formats::WeightSource& source, ReadAhead read_ahead)
+    : source_(source), read_ahead_(std::move(read_ahead)) {
   try {
-    thread_ = std::thread([this] { run(); });
+    while (threads_.size() < kThreads) threads_.emplace_back([this] { run(); });
   } catch (const std::system_error&) {
     // Weights are read when they are touched.
   }
 }
 
-ReadAheadThread::~ReadAheadThread() {
+ReadAheadThreads::~ReadAheadThreads() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
-  changed_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
 }
 
-void ReadAheadThread::advance(std::uint64_t taken) {
+void ReadAheadThreads::advance(std::uint64_t taken) {
   {
     const std::lock_guard lock(mutex_);
     taken_ = taken;
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
-void ReadAheadThread::run() {
+void ReadAheadThreads::run() {
   std::unique_lock lock(mutex_);
-  while (!stop_) {
-    const std::uint64_t taken = taken_;
+  for (;;) {
+    std::optional<ReadAhead::Step> step;
+    changed_.wait(lock, [&] {
+      if (!stop_) step = read_ahead_.next(taken_);
+      return stop_ || step;
+    });
+    if (stop_) return;
     lock.unlock();
-    read_ahead_.advance(taken);
+    if (step->forget) {
+      source_.forget(step->part);
+    } else {
+      source_.prefetch(step->part);
+    }
     lock.lock();
-    changed_.wait(lock, [&] { return stop_ || taken_ != taken; });
   }
 }
 

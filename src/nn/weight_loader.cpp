@@ -15,7 +15,7 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
 
 void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order,
                               ReadAhead::Behind behind) {
-  read_ahead_.emplace(ReadAhead(source_, order, behind));
+  read_ahead_.emplace(source_, ReadAhead(order, behind));
   read_ahead_->advance(done_);
 }
 

@@ -131,7 +131,7 @@ class WeightLoader {
   };
   std::array<Collected, 2> collected_;
   std::vector<const formats::TensorInfo*> order_;
-  std::optional<ReadAheadThread> read_ahead_;
+  std::optional<ReadAheadThreads> read_ahead_;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t counted_ = 0;

@@ -112,7 +112,7 @@ TEST(MappedFile, KeepsTheContentWhenPagesAreReleased) {
   file.prefetch({});
 }
 
-TEST(MappedFile, ForgetsPagesInTheCacheOfFiles) {
+TEST(MappedFile, ForgetsPagesInTheCacheOfFilesAndReadsThemAgain) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const TemporaryFolder folder;
   const auto path = folder.write("a", std::string(4 * page, 'f'));
@@ -134,6 +134,10 @@ TEST(MappedFile, ForgetsPagesInTheCacheOfFiles) {
   EXPECT_EQ(resident(), 4);
   file.forget(file.bytes());
   EXPECT_LT(resident(), 4);
+  file.prefetch(file.bytes().subspan(page + 1, page));
+  EXPECT_GE(resident(), 2);
+  file.prefetch(file.bytes());
+  EXPECT_EQ(resident(), 4);
   EXPECT_EQ(content_of(file), std::string(4 * page, 'f'));
 }
 
