@@ -179,9 +179,8 @@ class Connection final : public ConnectionBase,
       Exchange::Progress progress = exchange->advance();
       std::string out;
       if (progress.head) {
-        if (progress.over) {
+        if (progress.over && progress.piece.empty()) {
           exchange.reset();
-          progress.head->body += progress.piece;
           co_return co_await send(std::move(*progress.head));
         }
         environment_.application.complete(request_, *progress.head);
