@@ -1,13 +1,21 @@
-# mistral_room(NAME [PRECOMPILE] [LINKS target…]) makes the library mistral_NAME of all sources below the
+# mistral_room(NAME [PRECOMPILE] [APART file…] [LINKS target…]) makes the library mistral_NAME of all sources below the
 # current folder. LINKS names the rooms and libraries that it may use: CMake targets mirror the
 # folders, so a call against the direction of the layers does not link. PRECOMPILE is for rooms whose
 # files include much. (GCC 12 takes the standard library in it for the project's own code and warns
 # about that: not for rooms where it does.)
+#
+# Where the build compiles several files as one (CMAKE_UNITY_BUILD, on in all presets but debug; most
+# of the time goes into headers), the files of APART, patterns below the current folder, stay apart:
+# those whose unnamed namespaces use names that their neighbours use, too.
 function(mistral_room name)
-  cmake_parse_arguments(ROOM "PRECOMPILE" "" "LINKS" ${ARGN})
+  cmake_parse_arguments(ROOM "PRECOMPILE" "" "APART;LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   if(sources)
     add_library(mistral_${name} STATIC ${sources})
+    if(ROOM_APART)
+      file(GLOB apart CONFIGURE_DEPENDS ${ROOM_APART})
+      set_source_files_properties(${apart} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
     target_link_libraries(mistral_${name} PUBLIC ${ROOM_LINKS} PRIVATE mistral_compile_options)
     target_include_directories(mistral_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
     if(ROOM_PRECOMPILE)
