@@ -6,6 +6,9 @@
 
 namespace mistral {
 
+// Sums of bytes up to here are told as they are; what is beyond is refused without more counting.
+inline constexpr std::int64_t kBeyondAnyMachine = std::int64_t{1} << 50;
+
 // Bytes that this process may still take without swapping: available memory of the system, limited
 // by the memory limits of its control group and of those around it. 0 when unknown. /proc and /sys
 // are looked for in `root`.

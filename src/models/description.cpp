@@ -1,5 +1,7 @@
 #include "models/description.h"
 
+#include <limits>
+
 #include "core/error.h"
 #include "formats/ggml.h"
 #include "formats/open_weights.h"
@@ -32,9 +34,17 @@ Description describe(const ModelPath& path) {
   return result;
 }
 
+std::int64_t add_parameters(std::int64_t count, const formats::TensorInfo& tensor) {
+  const std::int64_t elements = tensor.view.shape.elements();
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  return elements > kMost - count ? kMost : count + elements;
+}
+
 std::int64_t parameter_count(const formats::WeightSource& weights) {
   std::int64_t count = 0;
-  for (const formats::TensorInfo& tensor : weights.tensors()) count += tensor.view.shape.elements();
+  for (const formats::TensorInfo& tensor : weights.tensors()) {
+    count = add_parameters(count, tensor);
+  }
   return count;
 }
 

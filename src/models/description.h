@@ -29,6 +29,8 @@ struct Description {
 void load_text_side(const ModelPath& path, const Description& description, LoadedModel& model,
                     const TextOptions& options = {});
 
+// `count` and the weights of one more tensor; what cannot be counted is the largest number.
+[[nodiscard]] std::int64_t add_parameters(std::int64_t count, const formats::TensorInfo& tensor);
 // Number of weights.
 [[nodiscard]] std::int64_t parameter_count(const formats::WeightSource& weights);
 

@@ -46,7 +46,7 @@ ModelFacts inspect(const ModelPath& path, LoadOptions options) {
     count(facts.types, tensor);
     GroupFacts& group = groups[static_cast<std::size_t>(group_names.of(tensor.name))];
     count(group.types, tensor);
-    group.parameters += tensor.view.shape.elements();
+    group.parameters = add_parameters(group.parameters, tensor);
     facts.weight_bytes += byte_size(tensor.view);
   }
   for (const TensorGroup group : kTensorGroups) {

@@ -31,9 +31,15 @@ std::uint64_t buffer_bytes(const nn::DecoderSpec& spec, const LoadOptions& optio
                            std::int64_t context, std::int64_t tokens) {
   constexpr std::int64_t kFewest = 64;
   const std::int64_t positions = std::min(context, std::max(2 * tokens, kFewest));
+  const std::int64_t row = spec.vocab_size * static_cast<std::int64_t>(sizeof(float));
+  if (row > kBeyondAnyMachine / std::max(options.logit_rows, 1)) {
+    throw make_error(ErrorKind::kInvalidArgument,
+                     "logits of {} rows for a vocabulary of {} tokens need more memory than any "
+                     "machine has",
+                     options.logit_rows, spec.vocab_size);
+  }
   return nn::Decoder::activation_bytes(spec, options.max_batch_rows, positions, forms) +
-         static_cast<std::uint64_t>(options.logit_rows) *
-             static_cast<std::uint64_t>(spec.vocab_size) * sizeof(float);
+         static_cast<std::uint64_t>(options.logit_rows * row);
 }
 
 // The most tokens of a sequence that a cache of `bytes` may hold.

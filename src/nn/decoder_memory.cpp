@@ -7,13 +7,11 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "nn/decoder.h"
 
 namespace mistral::nn {
 namespace {
-
-// No machine has as much; below it the sums in this file cannot overflow.
-constexpr std::int64_t kBeyondAnyMachine = std::int64_t{1} << 58;
 
 // Matrices and vectors, each matrix once.
 class Sum {

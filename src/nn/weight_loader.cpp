@@ -3,9 +3,37 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "quant/dequantize.h"
 
 namespace mistral::nn {
+namespace {
+
+// Tensors may claim more than their file has: elements that are stored once and repeated.
+void check_elements(std::int64_t rows, std::int64_t columns) {
+  if (columns > 0 && rows > kBeyondAnyMachine / columns) {
+    throw make_error(ErrorKind::kResource,
+                     "weights of shape [{}, {}] need more memory than any machine has", rows,
+                     columns);
+  }
+}
+
+// Adds what a matrix or vector takes to what all before it take.
+void add_bytes(std::uint64_t& sum, std::uint64_t bytes) {
+  if (bytes > static_cast<std::uint64_t>(kBeyondAnyMachine) - sum) {
+    throw make_error(ErrorKind::kResource,
+                     "the weights need more memory than any machine has: {} bytes and {} more", sum,
+                     bytes);
+  }
+  sum += bytes;
+}
+
+void add_floats(std::uint64_t& sum, std::int64_t count) {
+  check_elements(count, static_cast<std::int64_t>(sizeof(float)));
+  add_bytes(sum, static_cast<std::uint64_t>(count) * sizeof(float));
+}
+
+}  // namespace
 
 WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* backend,
                            DType storage, ProgressCallback on_progress)
@@ -51,8 +79,9 @@ const formats::TensorInfo& WeightLoader::matrix_info(const std::string& name) co
 }
 
 void WeightLoader::count(DType source, DType storage, std::int64_t out, std::int64_t in) {
+  check_elements(out, in);
   const DType packed = storage == DType::kCount ? source : storage;
-  counted_ += ops::packed_bytes(packed, out, in);
+  add_bytes(counted_, ops::packed_bytes(packed, out, in));
   forms_ |= static_cast<unsigned>(ops::packed_input_form(packed, out, in));
 }
 
@@ -210,7 +239,7 @@ std::vector<float> WeightLoader::decode(const formats::TensorInfo& tensor, std::
 std::vector<float> WeightLoader::values(const std::string& name,
                                         const std::vector<std::int64_t>& shape) {
   const formats::TensorInfo& tensor = require(name, shape);
-  counted_ += static_cast<std::uint64_t>(tensor.view.shape.elements()) * sizeof(float);
+  add_floats(counted_, tensor.view.shape.elements());
   return decode(tensor, 0, tensor.view.shape.elements() / shape.back());
 }
 
@@ -218,7 +247,7 @@ std::vector<float> WeightLoader::vector_parts(const std::string& name, std::int6
                                               std::span<const RowRange> ranges) {
   const formats::TensorInfo& tensor = require(name, {size});
   for (const RowRange& range : ranges) {
-    counted_ += static_cast<std::uint64_t>(range.count) * sizeof(float);
+    add_floats(counted_, range.count);
   }
   const std::vector<float> all = decode(tensor, 0, 1);
   std::vector<float> result;

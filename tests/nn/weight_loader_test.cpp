@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "error_of.h"
 #include "ops/reference/reference_backend.h"
 
 namespace mistral::nn {
@@ -52,6 +53,10 @@ class TwoForms final : public formats::WeightSource {
   }
   void prefetch(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
+  }
+  // A tensor whose numbers nobody reads.
+  void claim(const std::string& name, DType dtype, std::vector<std::int64_t> dims) {
+    tensors_.push_back({name, {dtype, Shape{std::move(dims)}, {}}, 0, true});
   }
   [[nodiscard]] int collected() const { return collected_; }
 
@@ -148,6 +153,46 @@ TEST_F(WeightLoaderTest, BytesOfAPairOfScatteredTensors) {
     EXPECT_THAT(scales, ElementsAreArray(loader_.bytes("scales", {3, 4}, expert)));
   }
   EXPECT_TRUE(checker_.bytes("codes.scattered", {3, 16}, 0).empty());
+}
+
+// A file may repeat one element as often as it likes.
+TEST_F(WeightLoaderTest, SizesBeyondAnyMachine) {
+  constexpr std::int64_t kLarge = std::int64_t{1} << 30;
+  source_.claim("large", DType::kBF16, {kLarge, kLarge / 2});
+  source_.claim("half", DType::kBF16, {kLarge, kLarge / 4096});
+  source_.claim("long", DType::kBF16, {kLarge * kLarge});
+  const auto expect_refusal = [](auto take) {
+    const Error error = test::error_of(take);
+    EXPECT_EQ(error.kind(), ErrorKind::kResource);
+    EXPECT_THAT(error.what(), testing::HasSubstr("more memory than any machine has"));
+  };
+  expect_refusal([&] { return checker_.matrix("large", kLarge, kLarge / 2); });
+  expect_refusal([&] { return checker_.exact_matrix("large", kLarge, kLarge / 2); });
+  expect_refusal([&] { return checker_.vector("long", kLarge * kLarge); });
+  const RowRange all{0, kLarge * kLarge};
+  expect_refusal([&] { return checker_.vector_parts("long", kLarge * kLarge, {&all, 1}); });
+  EXPECT_EQ(checker_.counted_bytes(), 0U);
+  (void)checker_.matrix("half", kLarge, kLarge / 4096);
+  EXPECT_EQ(checker_.counted_bytes(), std::uint64_t{1} << 49);
+  (void)checker_.matrix("half", kLarge, kLarge / 4096);
+  expect_refusal([&] { return checker_.matrix("half", kLarge, kLarge / 4096); });
+}
+
+// Parts of a vector in their order; counted is what is kept.
+TEST_F(WeightLoaderTest, PartsOfVectorsAndRows) {
+  const std::vector<RowRange> parts = {{5, 2}, {0, 1}};
+  const std::vector<float> all = loader_.vector("vector", 8);
+  const std::uint64_t before = loader_.counted_bytes();
+  EXPECT_THAT(loader_.vector_parts("vector", 8, parts),
+              testing::ElementsAre(all[5], all[6], all[0]));
+  EXPECT_EQ(loader_.counted_bytes() - before, 3 * sizeof(float));
+  EXPECT_TRUE(checker_.vector_parts("vector", 8, parts).empty());
+  EXPECT_EQ(checker_.counted_bytes(), 3 * sizeof(float));
+  const std::vector<float> matrix = loader_.values("matrix", {6, 4});
+  EXPECT_THAT(loader_.rows("matrix", {6, 4}, {2, 3}),
+              ElementsAreArray(matrix.begin() + 8, matrix.begin() + 20));
+  EXPECT_TRUE(checker_.rows("matrix", {6, 4}, {2, 3}).empty());
+  EXPECT_EQ(checker_.counted_bytes(), 3 * sizeof(float));
 }
 
 // Experts are taken in turns from two tensors, each of which is collected once.
