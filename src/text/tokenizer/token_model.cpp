@@ -99,6 +99,19 @@ std::string guess_type(const JsonReader& reader, const ModelLists& lists) {
 
 }  // namespace
 
+std::string_view ModelLists::keep(std::string_view text) {
+  constexpr std::size_t kBlock = 1U << 18U;
+  if (text.size() > free_) {
+    size_ = std::max(kBlock, text.size());
+    blocks_.push_back(std::make_unique_for_overwrite<char[]>(size_));
+    free_ = size_;
+  }
+  char* at = blocks_.back().get() + (size_ - free_);
+  std::copy(text.begin(), text.end(), at);
+  free_ -= text.size();
+  return {at, text.size()};
+}
+
 std::unique_ptr<TokenModel> make_wordlevel_model(const JsonReader& reader, Vocabulary vocabulary) {
   return std::make_unique<WordLevelModel>(std::move(vocabulary),
                                           reader.string("unk_token", "<unk>"));

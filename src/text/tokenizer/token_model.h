@@ -39,22 +39,32 @@ class TokenModel {
   Vocabulary vocabulary_;
 };
 
-// The large parts of a model as the file lists them.
-struct ModelLists {
+// The large parts of a model as the file lists them. Texts are in few blocks: there are hundreds of
+// thousands of them.
+class ModelLists {
+ public:
   struct Entry {
-    std::string text;
+    std::string_view text;
     std::int64_t id = 0;  // models with a map
     double score = 0;     // Unigram: a list, the id is the index
   };
   struct Merge {
-    std::string left;
-    std::string right;
+    std::string_view left;
+    std::string_view right;
     bool joined = false;  // the old form "left right", in `left`
   };
   std::vector<Entry> vocabulary;
   bool scored = false;
   bool has_merges = false;  // the list is there, even if empty
   std::vector<Merge> merges;
+
+  // The same text, for as long as the lists.
+  [[nodiscard]] std::string_view keep(std::string_view text);
+
+ private:
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  std::size_t free_ = 0;  // bytes at the end of the last block
+  std::size_t size_ = 0;  // of the last block
 };
 
 // BPE, Unigram, WordPiece, WordLevel; a missing "type" is told from the other entries. Throws

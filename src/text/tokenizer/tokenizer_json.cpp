@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/mapped_file.h"
 #include "text/tokenizer/hf_tokenizer.h"
+#include "text/tokenizer/json_events.h"
 
 namespace mistral::text {
 namespace {
@@ -51,7 +52,7 @@ class TokenizerSax final : public nlohmann::json_sax<JsonValue> {
   }
   bool key(string_t& v) override {
     if (in_lists()) {
-      lists.vocabulary.push_back({v, -1, 0});
+      lists.vocabulary.push_back({lists.keep(v), -1, 0});
       return true;
     }
     key_ = v;
@@ -107,14 +108,14 @@ class TokenizerSax final : public nlohmann::json_sax<JsonValue> {
   bool list_string(string_t& v) {
     if (mode_ == Mode::kVocabulary) {
       if (map_ || list_depth_ != 2 || items_ != 0) return unexpected("string");
-      lists.vocabulary.back().text = v;
+      lists.vocabulary.back().text = lists.keep(v);
       ++items_;
       return true;
     }
     if (list_depth_ == 1) {
-      lists.merges.push_back({v, {}, true});
+      lists.merges.push_back({lists.keep(v), {}, true});
     } else if (list_depth_ == 2 && items_ < 2) {
-      (items_ == 0 ? lists.merges.back().left : lists.merges.back().right) = v;
+      (items_ == 0 ? lists.merges.back().left : lists.merges.back().right) = lists.keep(v);
       ++items_;
     } else {
       return unexpected("string");
@@ -314,7 +315,7 @@ std::unique_ptr<HfTokenizer> HfTokenizer::parse(std::string_view json,
                                                 const TokenizerConfig& config,
                                                 std::string_view source) {
   TokenizerSax sax;
-  JsonValue::sax_parse(json.begin(), json.end(), &sax);
+  read_json_events(json, sax);
   const JsonReader root(sax.tree, "");
   Parts parts;
   parts.model = make_token_model(root.require("model"), sax.lists, source);
