@@ -7,9 +7,14 @@ namespace mistral {
 
 class PageBuffer {
  public:
+  // kLarge: where the system can, in pages of 2 MiB, which spares a reader that walks through all
+  // of it most look-ups of addresses. Touching one byte may then take that much: for what is
+  // filled.
+  enum class Pages { kSmall, kLarge };
+
   PageBuffer() = default;
   // Reserves `bytes` of address space. Throws Error (kResource).
-  explicit PageBuffer(std::size_t bytes);
+  explicit PageBuffer(std::size_t bytes, Pages pages = Pages::kSmall);
   ~PageBuffer();
   PageBuffer(PageBuffer&& other) noexcept;
   PageBuffer& operator=(PageBuffer&& other) noexcept;

@@ -221,7 +221,8 @@ PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_in
       layout_(unit_layout(storage)),
       form_(form_of(storage, source.shape[0] * source.shape[1], bf16_inputs)),
       unit_bytes_(unit_size(storage, source.shape[1])),
-      buffer_(ops::packed_bytes(storage, source.shape[0], source.shape[1])) {
+      buffer_(ops::packed_bytes(storage, source.shape[0], source.shape[1]),
+              PageBuffer::Pages::kLarge) {
   // In slices, so that source and copy are never both in memory as a whole.
   const std::int64_t source_row = row_bytes(source.dtype, in());
   const std::int64_t slice = std::max<std::int64_t>(
