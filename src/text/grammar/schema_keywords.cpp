@@ -150,9 +150,8 @@ void SchemaReader::limit_objects(const Json& schema, Shape& shape) {
     any = true;
     for (const auto& [pattern, value] : patterns->items()) {
       // (Clang before 16 lets no lambda see `pattern` itself.)
-      const Dfa names = at(schema, "patternProperties", [&, &text = pattern] {
-        return strings_with_pattern(text, budget);
-      });
+      const Dfa names = at(schema, "patternProperties",
+                           [&, &text = pattern] { return strings_with_pattern(text, budget); });
       std::vector<ObjectShape::Others> finer;
       std::vector<bool> finer_matched;
       for (std::size_t i = 0; i < classes.size(); ++i) {
