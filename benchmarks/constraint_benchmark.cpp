@@ -123,6 +123,20 @@ void first(benchmark::State& state, const Example& example) {
       benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
+// What it costs to look for the end at a token: see ConstraintState::ending_tokens().
+void ending(benchmark::State& state, const Example& example) {
+  const std::vector<TokenId> tokens = tokenizer().encode(example.text, {.add_special = false});
+  const auto constraint = compile_constraint(example.constraint, new_vocabulary());
+  ConstraintState place(constraint);
+  for (std::size_t i = 0; i < tokens.size() / 2; ++i) {
+    if (!place.advance(tokens[i])) {
+      throw Error(ErrorKind::kInternal, "the example's text is not allowed");
+    }
+  }
+  constexpr std::size_t kMost = 512;
+  for (auto _ : state) benchmark::DoNotOptimize(place.ending_tokens(kMost));
+}
+
 // What a mask adds to choosing the likeliest token.
 void apply(benchmark::State& state, bool masked) {
   std::vector<float> row(tokenizer().vocab_size());
@@ -149,6 +163,8 @@ const int registered = [] {
         ->Unit(benchmark::kMillisecond)
         ->Iterations(3);
     benchmark::RegisterBenchmark(("per_token/" + name).c_str(), per_token, example)
+        ->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark(("ending/" + name).c_str(), ending, example)
         ->Unit(benchmark::kMicrosecond);
   }
   benchmark::RegisterBenchmark("apply/without", apply, false)->Unit(benchmark::kMicrosecond);

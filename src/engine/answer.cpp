@@ -66,7 +66,14 @@ Answer::Answer(Request request, const text::Tokenizer* tokenizer,
 
 TokenId Answer::choose(std::size_t behind, std::span<const float> logits, SamplerScratch& scratch) {
   const grammar::TokenMask* mask = constraint ? &constraint->mask(behind) : nullptr;
-  const TokenId token = sampler.sample(logits, tokens, scratch, mask);
+  return settle(sampler.sample(logits, tokens, scratch, mask), scratch);
+}
+
+TokenId Answer::settle(TokenId token, SamplerScratch& scratch) {
+  if (constraint) {
+    const bool may_end = usage_.completion_tokens >= min_tokens_;
+    token = constraint->keep_within(token, tokens_left(), may_end);
+  }
   if (sampler.reports_logprobs()) sampler.logprobs(token, scratch, logprobs_.emplace());
   return token;
 }
@@ -82,8 +89,7 @@ TokenId Answer::verify(std::size_t index, std::span<const float> logits, Sampler
   if (sampler.random(tokens.size(), RandomStream::kAccept) >= ratio) {
     token = residual(target, from).draw(sampler.random(tokens.size(), RandomStream::kResidual));
   }
-  if (sampler.reports_logprobs()) sampler.logprobs(token, scratch, logprobs_.emplace());
-  return token;
+  return settle(token, scratch);
 }
 
 std::optional<double> Answer::begin(Clock::time_point now) {
@@ -92,8 +98,8 @@ std::optional<double> Answer::begin(Clock::time_point now) {
   return seconds(now - submitted_);
 }
 
-std::int64_t Answer::tokens_left(std::int64_t context_length) const {
-  return std::min(max_tokens_ - usage_.completion_tokens, context_length - length());
+std::int64_t Answer::tokens_left() const {
+  return std::min(max_tokens_ - usage_.completion_tokens, most_tokens - length());
 }
 
 std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenId> end_tokens,
@@ -124,7 +130,8 @@ std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenI
 
   if (ends || stopped_) return FinishReason::kStop;
   if (usage_.completion_tokens >= max_tokens_ || length() >= context_length) {
-    return FinishReason::kLength;
+    // The last token may be the one that nothing can follow.
+    return constraint && constraint->complete() ? FinishReason::kStop : FinishReason::kLength;
   }
   return std::nullopt;
 }
@@ -132,7 +139,7 @@ std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenI
 std::optional<FinishReason> Answer::accept_forced(std::span<const TokenId> end_tokens,
                                                   std::int64_t context_length) {
   if (!constraint) return std::nullopt;
-  for (const TokenId token : constraint->forced(tokens_left(context_length))) {
+  for (const TokenId token : constraint->forced(tokens_left())) {
     // There was no choice.
     if (sampler.reports_logprobs()) {
       logprobs_.emplace().chosen = {.token = token, .logprob = 0};

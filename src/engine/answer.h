@@ -42,7 +42,7 @@ struct Answer : Sequence {
   // From submission to the first token.
   [[nodiscard]] double prompt_seconds() const { return usage_.prompt_seconds; }
   // How many tokens may follow at most.
-  [[nodiscard]] std::int64_t tokens_left(std::int64_t context_length) const;
+  [[nodiscard]] std::int64_t tokens_left() const;
 
   // Adds the chosen token and sends it. Says how the answer ends if this was its last token.
   [[nodiscard]] std::optional<FinishReason> accept(TokenId token,
@@ -59,13 +59,17 @@ struct Answer : Sequence {
   LogitsSink on_prompt_logits;
   HiddenSink on_prompt_hidden;
   Sampler sampler;
-  std::size_t slot = 0;  // its place in the engine's list
+  std::size_t slot = 0;          // its place in the engine's list
+  std::int64_t most_tokens = 0;  // with the prompt: what fits the context and the cache
   Draft draft;
   DraftControl draft_control;
   std::optional<AnswerConstraint> constraint;
 
  private:
   [[nodiscard]] std::string last_text();
+  // A token chosen from the row in `scratch`, or the one that a constraint wants in its place so
+  // that the answer comes to its end in time.
+  [[nodiscard]] TokenId settle(TokenId token, SamplerScratch& scratch);
 
   std::optional<text::Detokenizer> detokenizer_;
   StopMatcher stops_;

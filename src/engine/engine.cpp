@@ -200,6 +200,7 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
       if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);
       auto channel = std::make_shared<RequestHandle::State>(cancellations);
       made.push_back(std::make_unique<Answer>(std::move(one), tokenizer, end_tokens, channel));
+      made.back()->most_tokens = std::min(limits.context_length, limits.cache_tokens);
       if (i > 0) made.back()->leader = made.front().get();
       made.back()->leads = i == 0 && count > 1;
       handles.emplace_back(std::move(channel));
@@ -314,8 +315,7 @@ void Engine::Impl::propose() {
     Answer& answer = answer_of(sequence);
     answer.drafts.clear();
     if (answer.remaining() != 1 || !answer.sampler.allows_drafts()) continue;
-    const std::int64_t most =
-        std::min<std::int64_t>(options.max_drafts, answer.tokens_left(limits.context_length) - 1);
+    const std::int64_t most = std::min<std::int64_t>(options.max_drafts, answer.tokens_left() - 1);
     const std::int32_t wanted =
         options.adapt_drafts ? answer.draft_control.wanted(cost, rows_at_least, draft_seconds,
                                                            static_cast<std::int32_t>(most))

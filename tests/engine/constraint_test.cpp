@@ -205,6 +205,115 @@ TEST_F(ConstraintTest, GuessesChangeNothing) {
   EXPECT_GT(engine->stats().drafted_tokens, 0);
 }
 
+// Never wants to end, and likes what opens something.
+void endless(const nn::BatchSequence& sequence, std::int64_t position, std::span<float> row) {
+  noise(sequence, position, row);
+  for (const char c : {'(', '[', '{', '"', ','}) row[static_cast<unsigned char>(c)] += 3;
+  row[kEnd] = row['!'] = -40;
+}
+
+TEST_F(ConstraintTest, AnswersEndBeforeTheirTokensRunOut) {
+  model.on_logits = endless;
+  start();
+  struct Case {
+    std::shared_ptr<const grammar::CompiledConstraint> constraint;
+    std::int64_t least;  // tokens that always suffice
+  };
+  const std::vector<Case> cases = {
+      {compile(Kind::kRegex, "[a-z]+"), 2},
+      {compile(Kind::kRegex, "[0-9]+(\\.[0-9]+)?(abc|q{5})"), 3},
+      {compile(Kind::kJsonObject, ""), 3},
+      {compile(Kind::kJsonSchema, R"({"type":"array","items":{"type":"array"}})"), 3},
+      {compile(Kind::kJsonSchema, R"({"type":"object","properties":{"name":{"type":"string"}},
+        "required":["name"],"additionalProperties":false})"),
+       6},
+      {compile(Kind::kGbnf, "root ::= \"(\" root \")\" | [0-9]+"), 2},
+      {compile(Kind::kLark, "start: \"[\" [start (\",\" start)*] \"]\"\n%ignore \" \""), 3},
+      {compile(Kind::kYacc, "%%\nSKIP: \"/[ \\n]+/\" ;\ns: \"/a+/\" | \"(\" s \")\" | s \"+\" s ;"),
+       2}};
+  std::vector<std::pair<std::size_t, RequestHandle>> handles;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    for (std::int64_t most = cases[i].least; most < 70; most += most < 12 ? 1 : 7) {
+      for (std::uint64_t seed = 0; seed < 3; ++seed) {
+        handles.emplace_back(i, engine->submit(constrained(cases[i].constraint, seed,
+                                                           static_cast<std::int64_t>(most))));
+      }
+    }
+  }
+  for (auto& [i, handle] : handles) {
+    const Outcome outcome = drain(handle);
+    check(*cases[i].constraint, outcome);
+    EXPECT_EQ(outcome.end.reason, FinishReason::kStop) << i << ": " << outcome.text;
+  }
+}
+
+TEST_F(ConstraintTest, AnEndUsesTheLastTokenOnly) {
+  model.on_logits = endless;
+  start();
+  const Outcome letters = answer(*engine, constrained(compile(Kind::kRegex, "[a-z]+"), 1, 40));
+  EXPECT_EQ(letters.tokens.size(), 40U);
+  EXPECT_EQ(letters.tokens.back(), kEnd);
+  // Where nothing can follow, no end token is needed.
+  const Outcome closed = answer(*engine, constrained(compile(Kind::kRegex, "[a-z]+!"), 1, 40));
+  EXPECT_EQ(closed.tokens.size(), 40U);
+  EXPECT_EQ(closed.text.back(), '!');
+  EXPECT_EQ(closed.end.reason, FinishReason::kStop);
+}
+
+TEST_F(ConstraintTest, AFullContextOrCacheIsAnEndToo) {
+  model.on_logits = endless;
+  const auto constraint = compile(Kind::kRegex, "\\{[a-z]+\\}{3}");
+  for (const bool small_cache : {false, true}) {
+    if (small_cache) {
+      model.context = 4096;
+      model.bytes = 64 * 6;
+    } else {
+      model.context = 50;
+    }
+    start();
+    Request request = constrained(constraint, 3);
+    request.sampling.max_tokens.reset();
+    const Outcome outcome = answer(*engine, std::move(request));
+    check(*constraint, outcome);
+    EXPECT_EQ(outcome.end.reason, FinishReason::kStop) << outcome.text;
+    EXPECT_GT(outcome.tokens.size(), 10U);
+    engine.reset();
+  }
+}
+
+TEST_F(ConstraintTest, TheEndIsTheSameWithGuessesAndInABatch) {
+  model.on_logits = endless;
+  const auto constraint = compile(Kind::kJsonObject, "");
+  std::vector<std::string> plain;
+  start();
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    plain.push_back(answer(*engine, constrained(constraint, seed, 33)).text);
+  }
+  engine.reset();
+  start({.drafter = std::make_shared<WrongDrafter>(), .max_drafts = 4, .adapt_drafts = false});
+  std::vector<RequestHandle> handles;
+  for (std::uint64_t seed = 0; seed < 8; ++seed) {
+    handles.push_back(engine->submit(constrained(constraint, seed, 33)));
+  }
+  for (std::size_t seed = 0; seed < 8; ++seed) {
+    const Outcome outcome = drain(handles[seed]);
+    EXPECT_EQ(outcome.text, plain[seed]);
+    EXPECT_EQ(outcome.end.reason, FinishReason::kStop);
+  }
+  EXPECT_GT(engine->stats().drafted_tokens, 0);
+}
+
+TEST_F(ConstraintTest, MinTokensGoesBeforeTheEnd) {
+  model.on_logits = endless;
+  start();
+  Request request = constrained(compile(Kind::kRegex, "[a-z]+"), 1, 20);
+  request.sampling.min_tokens = 20;
+  const Outcome outcome = answer(*engine, std::move(request));
+  EXPECT_EQ(outcome.tokens.size(), 20U);
+  EXPECT_EQ(outcome.end.reason, FinishReason::kLength);
+  EXPECT_EQ(std::count(outcome.tokens.begin(), outcome.tokens.end(), kEnd), 0);
+}
+
 TEST_F(ConstraintTest, SeveralAnswersToOnePrompt) {
   start();
   const auto constraint = compile(Kind::kRegex, "[a-z]{5}[0-9]{5}");

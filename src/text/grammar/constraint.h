@@ -12,6 +12,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -91,11 +92,16 @@ class ConstraintState {
   // Tokens that must come next because their text must, as the tokenizer would write it; often
   // none. `most` bounds them.
   [[nodiscard]] std::vector<TokenId> forced_tokens(std::size_t most);
+  // The tokens of a short text that brings this one to an end, with an end token where more could
+  // follow; nothing when there are more than `most` or they are too costly to find.
+  [[nodiscard]] std::optional<std::vector<TokenId>> ending_tokens(std::size_t most);
+  [[nodiscard]] const ConstraintVocabulary& vocabulary() const { return constraint_->vocabulary(); }
   [[nodiscard]] std::size_t tokens() const { return lengths_.size(); }
 
  private:
   [[nodiscard]] bool at_beginning() const { return bytes_ == 0; }
   [[nodiscard]] std::string forced_text();
+  [[nodiscard]] std::optional<std::vector<TokenId>> spell(const std::string& text) const;
 
   std::shared_ptr<const CompiledConstraint> constraint_;
   std::unique_ptr<Machine> machine_;

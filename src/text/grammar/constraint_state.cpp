@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/error.h"
 #include "text/grammar/constraint.h"
 
 namespace mistral::grammar {
@@ -7,6 +8,8 @@ namespace {
 
 // More forced text than this is looked at in the next step.
 constexpr std::size_t kMostForcedBytes = 4096;
+// Ends that are longer are not looked for.
+constexpr std::size_t kMostEndingBytes = 2048;
 
 }  // namespace
 
@@ -123,6 +126,69 @@ std::vector<TokenId> ConstraintState::forced_tokens(std::size_t most) {
   }
   if (tokens.size() > most) tokens.resize(most);
   return tokens;
+}
+
+std::optional<std::vector<TokenId>> ConstraintState::spell(const std::string& text) const {
+  // Backwards: from each place the fewest tokens, and the first of them.
+  struct Place {
+    std::size_t count = kMostEndingBytes + 1;
+    TokenId token = -1;
+    std::size_t next = 0;
+  };
+  const ConstraintVocabulary& vocabulary = constraint_->vocabulary();
+  std::vector<Place> places(text.size() + 1);
+  places.back().count = 0;
+  for (std::size_t from = text.size(); from-- > 0;) {
+    const TokenTrie& trie =
+        from == 0 && at_beginning() ? vocabulary.first_trie() : vocabulary.trie();
+    TrieNode node = 0;
+    for (std::size_t i = from; i < text.size(); ++i) {
+      node = trie.child(node, static_cast<std::uint8_t>(text[i]));
+      if (node == 0) break;
+      if (trie.tokens(node).empty() || places[i + 1].count >= places[from].count) continue;
+      places[from] = {
+          .count = places[i + 1].count + 1, .token = trie.tokens(node).front(), .next = i + 1};
+    }
+  }
+  if (places.front().count > text.size()) return std::nullopt;
+  std::vector<TokenId> tokens;
+  for (std::size_t at = 0; at < text.size(); at = places[at].next) {
+    tokens.push_back(places[at].token);
+  }
+  return tokens;
+}
+
+std::optional<std::vector<TokenId>> ConstraintState::ending_tokens(std::size_t most) {
+  if (ended_) return std::vector<TokenId>();
+  const ConstraintVocabulary& vocabulary = constraint_->vocabulary();
+  std::size_t pushed = 0;
+  try {
+    const auto text = machine_->shortest_end(
+        std::min(kMostEndingBytes, most * std::max<std::size_t>(vocabulary.longest_token(), 1)));
+    if (!text) return std::nullopt;
+    auto tokens = spell(*text);
+    if (!tokens) return std::nullopt;
+    while (pushed < text->size() && machine_->push(static_cast<std::uint8_t>((*text)[pushed]))) {
+      ++pushed;
+    }
+    const bool ends = pushed == text->size() && machine_->accepts();
+    const bool complete = machine_->next_bytes().none();
+    machine_->pop(pushed);
+    if (!ends) return std::nullopt;
+    if (!complete) {
+      const auto& end_tokens = vocabulary.end_tokens();
+      const auto end = std::find_if(end_tokens.begin(), end_tokens.end(), [&](TokenId id) {
+        return id >= 0 && static_cast<std::size_t>(id) < vocabulary.size();
+      });
+      if (end == end_tokens.end()) return std::nullopt;
+      tokens->push_back(*end);
+    }
+    if (tokens->size() > most) return std::nullopt;
+    return tokens;
+  } catch (const Error&) {
+    machine_->pop(pushed);  // too ambiguous
+    return std::nullopt;
+  }
 }
 
 }  // namespace mistral::grammar

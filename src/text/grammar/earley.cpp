@@ -9,7 +9,7 @@ namespace {
 
 // More than this means that the text can be understood in absurdly many ways: items in a set and in
 // all sets, and entries looked at for one byte and for the tokens that may follow (some 20 ms).
-constexpr std::size_t kMostItems = 5'000;
+constexpr std::size_t kMostItems = 20'000;
 constexpr std::size_t kMostItemsInAll = 4'000'000;
 constexpr std::size_t kMostWorkForByte = 1'000'000;
 constexpr std::size_t kMostWorkForTokens = 8'000'000;
@@ -65,7 +65,8 @@ void EarleyMachine::spend(std::size_t work) {
     return;
   }
   throw Error(ErrorKind::kResource,
-              "the constraint is too ambiguous: the text can be understood in too many ways");
+              "the constraint is too ambiguous: the text can be understood in too many ways, or "
+              "too many rules begin at one place");
 }
 
 void EarleyMachine::add_flight(std::uint32_t terminal, StateId state, std::uint32_t origin) {
@@ -77,16 +78,26 @@ void EarleyMachine::add_flight(std::uint32_t terminal, StateId state, std::uint3
 }
 
 void EarleyMachine::complete(std::uint32_t symbol, std::uint32_t origin) {
-  const std::size_t end = item_end(origin);
-  spend(end - sets_[origin].first_item + 1);
-  for (std::size_t i = sets_[origin].first_item; i < end; ++i) {
-    const Item item = items_[i];
-    const Grammar::State& state = grammar_->states[item.state];
+  const std::size_t looked_at = each_waiting(
+      symbol, origin, [this](const Waiting& one) { add_item(one.target, one.origin); });
+  spend(looked_at + 1);
+}
+
+// A set with thousands of rules in it would otherwise be read once for each of them.
+std::size_t EarleyMachine::sort_waiting(std::uint32_t set) {
+  std::vector<Waiting> waiting;
+  const std::size_t end = item_end(set);
+  for (std::size_t i = sets_[set].first_item; i < end; ++i) {
+    const Grammar::State& state = grammar_->states[items_[i].state];
     for (std::uint32_t e = 0; e < state.edge_count; ++e) {
       const Grammar::Edge& edge = grammar_->edges[state.first_edge + e];
-      if (edge.symbol == symbol) add_item(edge.target, item.origin);
+      waiting.push_back({.symbol = edge.symbol, .target = edge.target, .origin = items_[i].origin});
     }
   }
+  std::stable_sort(waiting.begin(), waiting.end(),
+                   [](const Waiting& a, const Waiting& b) { return a.symbol < b.symbol; });
+  sets_[set].waiting = std::move(waiting);
+  return sets_[set].waiting.size();
 }
 
 // Follows from the new items what else holds at this place.

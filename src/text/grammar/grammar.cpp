@@ -450,6 +450,7 @@ std::shared_ptr<const Grammar> GrammarBuilder::build(std::uint32_t start_rule) {
     }
   }
   Assembler(networks, budget_).assemble(*grammar);
+  grammar->shortest = ShortestTexts(*grammar, budget_);
   return grammar;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "text/grammar/shortest.h"
 #include "text/grammar/terminal.h"
 #include "text/grammar/vocabulary.h"
 
@@ -49,6 +50,7 @@ struct Grammar {
   std::vector<std::uint32_t> rule_start;
   std::vector<bool> rule_nullable;
   std::vector<std::shared_ptr<const Terminal>> terminals;
+  ShortestTexts shortest;
   std::uint32_t start_rule = 0;
 };
 

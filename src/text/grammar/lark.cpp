@@ -121,11 +121,14 @@ class Compiler {
   // A text that equal nodes share.
   void spell(const LarkNode& node, std::string& out) {
     budget_.tick();
+    // The argument, the body that gets it, and the expression that is made of it.
+    constexpr std::size_t kCopies = 3;
+    const std::size_t before = out.size();
     out += fmt::format("({}:{}:{}:{}:{}:{}", static_cast<int>(node.kind), node.text, node.text_to,
                        node.flags, node.least, node.most);
+    budget_.add_bytes(kCopies * sizeof(LarkNode) + out.size() - before + 1);
     for (const LarkNode& child : node.children) spell(child, out);
     out += ')';
-    budget_.add_bytes(16);
   }
 
   Expression expression(const LarkNode& node) {

@@ -196,8 +196,15 @@ class LrTableBuilder {
       table.reductions_.push_back(
           {.rule = production.rule,
            .length = static_cast<std::uint32_t>(production.symbols.size())});
+      table.symbols_.insert(table.symbols_.end(), production.symbols.begin(),
+                            production.symbols.end());
+      table.first_symbol_.push_back(table.symbols_.size());
     }
     for (std::size_t id = 0; id < states_.size(); ++id) {
+      for (const auto& [item, lookahead] : states_[id].kernel) {
+        table.kernels_.push_back({.production = item.first, .read = item.second});
+      }
+      table.first_kernel_.push_back(table.kernels_.size());
       LrAction* row = &table.actions_[id * columns];
       for (const auto& [symbol, target] : states_[id].next) {
         if (is_rule(symbol)) {

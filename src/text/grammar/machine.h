@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "text/grammar/terminal.h"
 #include "text/grammar/token_mask.h"
@@ -26,6 +28,9 @@ class Machine {
   [[nodiscard]] virtual ByteSet next_bytes() = 0;
   // Adds the tokens that may follow. `which` tells tries apart: 0 or 1, always the same trie.
   virtual void allow_tokens(const TokenTrie& trie, int which, TokenMask& mask) = 0;
+  // A short text that brings this one to an end, the shortest where that is cheap to find; nothing
+  // when it has more than `most` bytes or is too costly to find.
+  [[nodiscard]] virtual std::optional<std::string> shortest_end(std::size_t most) = 0;
 };
 
 }  // namespace mistral::grammar

@@ -76,7 +76,8 @@ std::vector<StateId> groups_of(const Dfa& dfa, std::size_t rounds) {
 
 }  // namespace
 
-Terminal::Terminal(Dfa dfa, std::size_t longest_token) : dfa_(std::move(dfa)), bytes_(dfa_.size()) {
+Terminal::Terminal(Dfa dfa, std::size_t longest_token)
+    : dfa_(std::move(dfa)), bytes_(dfa_.size()), shortest_(dfa_) {
   constexpr std::size_t kFewStates = 64;
   if (dfa_.size() > kFewStates) {
     // Whether a state accepts shows one byte later, by what may follow.

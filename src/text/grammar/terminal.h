@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "text/grammar/automaton.h"
+#include "text/grammar/shortest.h"
 #include "text/grammar/token_mask.h"
 #include "text/grammar/token_trie.h"
 
@@ -75,6 +76,7 @@ class Terminal {
   [[nodiscard]] const Dfa& dfa() const { return dfa_; }
   // The bytes that lead on from a state.
   [[nodiscard]] const ByteSet& bytes(StateId state) const { return bytes_[state]; }
+  [[nodiscard]] const ShortestWords& shortest() const { return shortest_; }
   // `which` tells tries apart.
   [[nodiscard]] std::shared_ptr<const TokenFates> fates(const TokenTrie& trie, int which,
                                                         StateId state, TrieNode node) const;
@@ -82,6 +84,7 @@ class Terminal {
  private:
   Dfa dfa_;
   std::vector<ByteSet> bytes_;
+  ShortestWords shortest_;
   // A state that no token tells apart from this one. A string that may have up to a thousand
   // characters has as many states, and all but the last look alike.
   std::vector<StateId> alike_;

@@ -30,6 +30,7 @@ class ConstraintVocabulary {
 
   [[nodiscard]] std::size_t size() const { return texts_.size(); }
   [[nodiscard]] const TokenTrie& trie() const { return trie_; }
+  [[nodiscard]] std::size_t longest_token() const { return longest_; }  // in bytes
   [[nodiscard]] const std::vector<TokenId>& end_tokens() const { return end_tokens_; }
   [[nodiscard]] bool is_end(TokenId id) const;
   // What the token adds to an answer; nothing for special tokens.

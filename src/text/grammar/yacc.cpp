@@ -362,6 +362,7 @@ std::shared_ptr<const YaccTables> compile_yacc(std::string_view text, Budget& bu
   tables->parser = make_lr_table(make_grammar(source, number, budget), budget);
   tables->lexer = make_lexer(text, source.terminals, number, budget);
   tables->reach = find_reach(tables->lexer, words, budget);
+  tables->ends = LrEnds(tables->parser, tables->lexer, budget);
   tables->skipped.assign(words, 0);
   for (const Source::Rule& rule : source.rules) {
     if (rule.name != kSkipRule) continue;

@@ -20,6 +20,7 @@
 
 #include "text/grammar/automaton.h"
 #include "text/grammar/lexer_fates.h"
+#include "text/grammar/lr_ends.h"
 #include "text/grammar/lr_table.h"
 
 namespace mistral::grammar {
@@ -33,6 +34,7 @@ struct YaccTables {
   std::vector<TerminalSet> reach;  // for each state: what may be read from there on
   TerminalSet skipped;             // what is dropped
   LrTable parser;
+  LrEnds ends;
   std::unique_ptr<LexerMemory> memory = std::make_unique<LexerMemory>();
 };
 

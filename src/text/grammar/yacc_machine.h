@@ -21,6 +21,7 @@ class YaccMachine : public Machine {
   [[nodiscard]] bool accepts() const override;
   [[nodiscard]] ByteSet next_bytes() override;
   void allow_tokens(const TokenTrie& trie, int which, TokenMask& mask) override;
+  [[nodiscard]] std::optional<std::string> shortest_end(std::size_t most) override;
 
  private:
   using Stack = std::uint32_t;  // the uppermost node
@@ -56,6 +57,8 @@ class YaccMachine : public Machine {
   }
   [[nodiscard]] std::shared_ptr<const LexerFates> fates(const Walk& walk, const Place& place,
                                                         TrieNode node);
+  // The bytes that the rules lack which are open on the stack; counts what it looks at.
+  [[nodiscard]] std::uint32_t lacks(Stack stack, std::size_t& looks);
   void allow_below(const Walk& walk, const Place& place, TrieNode node);
   void try_below(const Walk& walk, const Place& place, TrieNode node);
 
@@ -65,6 +68,7 @@ class YaccMachine : public Machine {
   std::vector<Node> nodes_;
   std::unordered_map<std::uint64_t, std::optional<Stack>> shifted_;  // by stack and terminal
   std::unordered_map<Stack, Allowed> allowed_;
+  std::unordered_map<std::uint64_t, std::uint32_t> lacks_;  // by the stack and a rule on top of it
 };
 
 }  // namespace mistral::grammar

@@ -84,12 +84,21 @@ TEST(GrammarLimits, Grammars) {
   expect_refused(Kind::kLark, "start: ((\"a\" ~ 1000) ~ 1000) ~ 1000");
   expect_refused(Kind::kYacc, repeated("%left 'a'\n", 2) + "%%\ns: 'a' ;");
   expect_refused(Kind::kYacc, "%%\ns: '/(a|b)*a(a|b){20}/' ;");
+}
+
+TEST(GrammarLimits, ManyRulesAreNotAmbiguous) {
+  // All of them begin and end at the same places.
+  constexpr int kRules = 3000;
   std::string chain = "root ::= r0\n";
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < kRules; ++i) {
     chain += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + " \"x\"?\n";
   }
-  chain += "r600 ::= \"a\"\n";
-  EXPECT_TRUE(accepted(*compile(Kind::kGbnf, chain), "ax"));
+  chain += "r" + std::to_string(kRules) + " ::= \"a\"\n";
+  const auto constraint = compile(Kind::kGbnf, chain);
+  EXPECT_TRUE(accepted(*constraint, "a" + repeated("x", 20)));
+  EXPECT_FALSE(viable(*constraint, "xa"));
+  EXPECT_EQ(mask_difference(constraint, "ax"), "");
+  EXPECT_EQ(constraint->start()->shortest_end(9), "a");
 }
 
 TEST(GrammarLimits, AmbiguityEndsInAnError) {
