@@ -1,6 +1,7 @@
 #include "server/api/tool_constraint.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -148,19 +149,19 @@ text::ToolCallParser::Accepts strict_check(const Service& service, const ToolSet
     Json schema;
     std::shared_ptr<const grammar::CompiledConstraint> compiled;
   };
-  std::map<std::string, Strict> strict;
+  const auto strict = std::make_shared<std::map<std::string, Strict>>();
   for (std::size_t i = 0; i < tools.tools.size(); ++i) {
     const Json& function = tools.tools[i]["function"];
     if (!function.contains("strict") || function["strict"] != true) continue;
     Strict one{.schema = schema_of(function), .compiled = nullptr};
     one.compiled = compile_for(service, fmt::format("tools[{}].function.parameters", i),
                                {Constraint::Kind::kJsonSchema, one.schema.dump()});
-    strict.insert_or_assign(function["name"].get<std::string>(), std::move(one));
+    strict->insert_or_assign(function["name"].get<std::string>(), std::move(one));
   }
-  if (strict.empty()) return {};
-  return [strict = std::move(strict)](const text::ToolCall& call) {
-    const auto found = strict.find(call.name);
-    if (found == strict.end()) return true;
+  if (strict->empty()) return {};
+  return [strict](const text::ToolCall& call) {
+    const auto found = strict->find(call.name);
+    if (found == strict->end()) return true;
     const Json arguments = Json::parse(call.arguments, nullptr, /*allow_exceptions=*/false);
     const auto& [schema, compiled] = found->second;
     return !arguments.is_discarded() && follows(*compiled, dump(in_order(schema, arguments)));

@@ -181,12 +181,14 @@ TEST(Tagged, TriggersAreFollowedByOneOfTheirCalls) {
 }
 
 TEST(Tagged, ListsOfCallsHaveMarksAroundThem) {
-  const char* list = R"({"tags":[{"begin":"f","schema":{"enum":[1,2]}}],
+  const std::string list = R"({"tags":[{"begin":"f","schema":{"enum":[1,2]}}],
       "open":"[T][","separator":", ","close":"]",)";
-  check(Kind::kTagged, {{std::string(list) + R"("least":1,"most":2})",
+  const std::string only = list + R"("least":1,"most":2})";
+  const std::string among_text = list + R"("free_text":true,"triggers":["[T]"]})";
+  check(Kind::kTagged, {{only.c_str(),
                          {"[T][f1]", "[T][f1, f2]"},
                          {"", "[T][]", "[T][f1", "[T][f1, f2, f1]", "f1", "[T][f3]"}},
-                        {std::string(list) + R"("free_text":true,"triggers":["[T]"]})",
+                        {among_text.c_str(),
                          {"", "a[b]", "x[T][f1, f2]y[T][f1]"},
                          {"[T]", "[T]x", "[T][f3]", "[T][f1, f2", "[T][]"}}});
 }
