@@ -38,7 +38,7 @@ class LmEval(ServerCase):
         for choice, (context, more) in zip(
                 sorted(answer["choices"], key=lambda choice: choice["index"]), pairs):
             told = choice["logprobs"]
-            # The generated token is missing where it ends the answer; here it never does.
+            # One more: the generated token, also where it ends the answer.
             self.assertEqual(len(told["token_logprobs"]), len(context) + len(more) + 1)
             own = told["token_logprobs"][len(context):-1]
             top = told["top_logprobs"][len(context):-1]

@@ -45,9 +45,9 @@ void CompletionExchange::on_token(std::size_t index, const engine::TokenEvent& t
     if (token.logprobs) {
       choice.logprob_sum += token.logprobs->chosen.logprob;
       ++choice.tokens;
-      if (choice.logprobs && tells(token.token)) {
-        choice.logprobs->add(token.token, &*token.logprobs);
-      }
+      // Also of the token that ends the answer: clients that score prompts leave out the last one,
+      // whatever it is.
+      if (choice.logprobs) choice.logprobs->add(token.token, &*token.logprobs);
     }
     choice.text += token.text;
   }
