@@ -79,6 +79,7 @@ class ServeCommand final : public Command {
     runtime_.take_over(selector_);
     engine::EngineOptions options = runtime_.engine_options();
     options.max_queued = kMaxQueuedAnswers;
+    options.truncate_prompts = false;  // what the service does, request by request
     return std::make_unique<Session>(path, runtime_, context_, std::move(options),
                                      source_.resolve(selector_.text_options()), selector_.draft());
   }

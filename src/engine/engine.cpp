@@ -77,6 +77,9 @@ struct Engine::Impl {
   ~Impl();
 
   std::vector<RequestHandle> submit(Request request, std::int32_t count);
+  [[nodiscard]] std::int64_t longest_sequence() const {
+    return std::min(limits.context_length, limits.cache_tokens);
+  }
 
   // The engine's thread.
   void loop();
@@ -175,8 +178,7 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
                      options.max_queued);
   }
   if (request.truncate || options.truncate_prompts) {
-    truncate_prompt(request.prompt, request.sampling.max_tokens,
-                    std::min(limits.context_length, limits.cache_tokens));
+    truncate_prompt(request.prompt, request.sampling.max_tokens, longest_sequence());
   }
   check_request(request, limits);
   if (request.on_prompt_hidden && model.hidden_size() == 0) {
@@ -612,6 +614,10 @@ RequestHandle Engine::submit(Request request) {
 
 std::vector<RequestHandle> Engine::submit(Request request, std::int32_t answers) {
   return impl_->submit(std::move(request), answers);
+}
+
+std::int64_t Engine::longest_sequence() const {
+  return impl_->longest_sequence();
 }
 
 EngineStats Engine::stats() const {

@@ -53,6 +53,9 @@ class Engine {
   // has the next one.
   [[nodiscard]] std::vector<RequestHandle> submit(Request request, std::int32_t answers);
 
+  // What the context and the cache can hold: where prompts are cut.
+  [[nodiscard]] std::int64_t longest_sequence() const;
+
   [[nodiscard]] EngineStats stats() const;
 
  private:

@@ -182,6 +182,8 @@ INSTANTIATE_TEST_SUITE_P(
         WrongField{kChat, R"("response_format":"json")", "response_format"},
         WrongField{kChat, R"("response_format":{})", "response_format.type"},
         WrongField{kChat, R"("response_format":{"type":"xml"})", "response_format.type"},
+        WrongField{kChat, R"("truncate_sequence":1)", "truncate_sequence"},
+        WrongField{kCompletions, R"("truncate_sequence":"yes")", "truncate_sequence"},
         WrongField{kChat, R"("tools":{})", "tools"},
         WrongField{kChat, R"("tools":[1])", "tools[0]"},
         WrongField{kChat, R"("tools":[{"type":"function","function":{}}])",
@@ -271,6 +273,30 @@ TEST(Requests, AreCutWhereTheServerDoesThat) {
           .json();
   EXPECT_EQ(json["usage"]["prompt_tokens"], 4092);
   EXPECT_EQ(json["usage"]["completion_tokens"], 4);
+}
+
+TEST(Requests, SayThemselvesWhetherTheyAreCut) {
+  for (const bool server : {false, true}) {
+    ServedFake fake({}, {}, {.truncate_sequence = server});
+    Json body = {{"prompt", std::string(5000, 'x')}, {"max_tokens", 4}};
+    body["truncate_sequence"] = false;
+    EXPECT_EQ(code_of(post(*fake.api, kCompletions, body)), "context_length_exceeded");
+    body["truncate_sequence"] = true;
+    EXPECT_EQ(post(*fake.api, kCompletions, body).json()["usage"]["prompt_tokens"], 4092);
+    // The probabilities are those of what is left.
+    body["echo"] = true;
+    body["logprobs"] = 0;
+    const Json choice = post(*fake.api, kCompletions, body).json()["choices"][0];
+    EXPECT_EQ(choice["logprobs"]["tokens"].size(), 4096U);
+    Json chat = {{"messages", {{{"role", "user"}, {"content", std::string(5000, 'x')}}}},
+                 {"max_tokens", 6},
+                 {"truncate_sequence", true}};
+    EXPECT_EQ(post(*fake.api, kChat, chat).json()["usage"]["prompt_tokens"], 4090);
+    chat["truncate_sequence"] = false;
+    EXPECT_EQ(code_of(post(*fake.api, kChat, chat)), "context_length_exceeded");
+    const Json input = {{"input", std::string(5000, 'x')}, {"truncate_sequence", true}};
+    EXPECT_EQ(post(*fake.api, "/v1/embeddings", input).json()["usage"]["prompt_tokens"], 4095);
+  }
 }
 
 TEST(Requests, SeedOfTheServerMakesAnswersRepeatable) {

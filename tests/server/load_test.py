@@ -1,136 +1,84 @@
 #!/usr/bin/env python3
 """Many clients at once: streams, slow readers, clients that leave, more than there is room for.
 
-usage: load_test.py [MODEL [STREAMS]]   with another model than the tiny one, by hand
+The long forms, with figures, are those of benchmarks/server_load.py.
 """
 
 import asyncio
-import json
 import os
 import resource
 import sys
 import unittest
 
-from server_case import Server, TINY, wait_until
+import load
+from server_case import Server, wait_until
 
-MODEL = sys.argv[1] if len(sys.argv) > 1 else TINY
-STREAMS = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
-TOKENS = 16
-
-
-def body_of(i, **options):
-    return json.dumps({"prompt": f"Story number {i}: once upon a time", "max_tokens": TOKENS,
-                       "ignore_eos": True, "temperature": 0, **options}).encode()
-
-
-async def send(server, body):
-    reader, writer = await asyncio.open_connection(server.host, server.port)
-    writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                 b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    await writer.drain()
-    return reader, writer
-
-
-async def stream(server, i):
-    """One client; what it saw."""
-    reader, writer = await send(server, body_of(i, stream=True))
-    try:
-        if i % 10 == 1:  # leaves after the first piece
-            await reader.readuntil(b"data: ")
-            return "left"
-        text = b""
-        while True:
-            piece = await reader.read(200 if i % 10 == 0 else 65536)
-            if not piece:
-                return text
-            text += piece
-            if i % 10 == 0:  # reads slowly
-                await asyncio.sleep(0.05)
-    finally:
-        writer.close()
-
-
-async def ask(server, i):
-    reader, writer = await send(server, body_of(i))
-    try:
-        answer = await reader.read(-1)
-    finally:
-        writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return int(head.split()[1]), head, json.loads(body)
-
-
-def text_of(answer):
-    """The text of a stream, and how often the end was told."""
-    text, done = "", 0
-    for line in answer.decode().splitlines():
-        if line == "data: [DONE]":
-            done += 1
-        elif line.startswith("data: "):
-            text += json.loads(line[6:])["choices"][0]["text"]
-    return text, done
+STREAMS = 1000
 
 
 class Load(unittest.TestCase):
-    def idle(self, server):
-        return (server.metric("mistralcpp_requests_running") == 0 and
-                server.metric("mistralcpp_requests_waiting") == 0)
-
     def test_thousand_streams(self):
-        server = Server("--no-access-log", "--prefix-cache-n", "0", model=MODEL)
+        server = Server("--no-access-log", "--prefix-cache-n", "0")
         try:
-            alone = asyncio.run(stream(server, 2))
+            alone = asyncio.run(load.stream(server, 2))
             baseline = server.metric("mistralcpp_kv_blocks_in_use")
             threads = server.metric("process_threads")
-            most_threads = []
-
-            async def run():
-                streams = [asyncio.create_task(stream(server, i)) for i in range(STREAMS)]
-                while not all(task.done() for task in streams):
-                    most_threads.append(
-                        await asyncio.to_thread(server.metric, "process_threads"))
-                    await asyncio.sleep(0.5)
-                return [await task for task in streams]
-
-            seen = asyncio.run(run())
+            seen, most_threads = asyncio.run(load.run_streams(server, STREAMS))
             for i, answer in enumerate(seen):
                 if i % 10 == 1:
                     continue
-                text, done = text_of(answer)
+                text, done = load.text_of(answer)
                 self.assertEqual(done, 1, f"stream {i}: {answer[-300:]}")
                 self.assertTrue(text)
-            self.assertEqual(text_of(seen[2]), text_of(alone))
-            self.assertTrue(wait_until(lambda: self.idle(server)))
+            self.assertEqual(load.text_of(seen[2]), load.text_of(alone))
+            self.assertTrue(wait_until(lambda: load.idle(server)))
             self.assertTrue(wait_until(
                 lambda: server.metric("mistralcpp_kv_blocks_in_use") == baseline))
             self.assertTrue(wait_until(
                 lambda: server.metric("mistralcpp_http_connections") <= 1))
-            self.assertEqual(max(most_threads), threads)
+            self.assertEqual(most_threads, threads)
         finally:
             self.assertEqual(server.stop(), 0)
 
     def test_overload(self):
-        server = Server("--no-access-log", "--max-seqs", "4", "--max-queued", "4", model=MODEL)
+        server = Server("--no-access-log", "--max-seqs", "4", "--max-queued", "4")
         try:
-            statuses = {}
+            _, peak = asyncio.run(load.peak_rate(server, 1, 8))
+            self.assertEqual(set(peak.statuses), {200})
+            told = asyncio.run(load.overload(server, 3, 400))
+            tally = told["tally"]
+            self.assertEqual(tally.wrong, [])
+            self.assertEqual(set(tally.statuses) | {429}, {200, 429})
+            self.assertGreater(tally.statuses[200], 8)
+            self.assertIsNotNone(asyncio.run(load.latency(server, 1)))
+        finally:
+            self.assertEqual(server.stop(), 0)
 
-            async def client(i, rounds):
-                for k in range(rounds):
-                    status, head, body = await ask(server, 100 * i + k)
-                    statuses[status] = statuses.get(status, 0) + 1
-                    if status == 429:
-                        self.assertIn(b"Retry-After: ", head)
-                        self.assertEqual(body["error"]["code"], "server_overloaded")
-                        await asyncio.sleep(0.01)
+    def test_more_than_there_is_room_for_is_refused(self):
+        server = Server("--no-access-log", "--max-seqs", "1", "--max-queued", "1")
+        try:
+            tally = load.Tally()
 
             async def run():
-                await asyncio.gather(*(client(i, 20) for i in range(80)))
+                await asyncio.gather(*(tally.ask(server, i) for i in range(100)))
 
             asyncio.run(run())
-            self.assertEqual(set(statuses), {200, 429})
-            self.assertGreater(statuses[200], 8)
-            status, _ = server.post("/v1/completions", {"prompt": "x", "max_tokens": 1})
-            self.assertEqual(status, 200)
+            self.assertEqual(tally.wrong, [])
+            self.assertEqual(set(tally.statuses), {200, 429})
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+    def test_mixed_traffic(self):
+        server = Server("--no-access-log", "--max-seqs", "8", "--chat-template", "chatml")
+        try:
+            mixed = load.Mixed(server)
+            asyncio.run(mixed.run(8, 16))
+            self.assertEqual(mixed.wrong, [])
+            self.assertIn(400, mixed.counts)
+            self.assertGreater(mixed.counts[200], 20)
+            self.assertTrue(wait_until(lambda: load.idle(server)))
+            self.assertTrue(wait_until(
+                lambda: server.metric("mistralcpp_kv_blocks_in_use") == 0))
         finally:
             self.assertEqual(server.stop(), 0)
 
@@ -141,4 +89,4 @@ if __name__ == "__main__":
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < STREAMS + 100:
         print("too few file handles for this test")
         sys.exit(77 if os.environ.get("CI") != "true" else 1)
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    unittest.main(verbosity=2)

@@ -25,6 +25,7 @@ struct CallSettings {
   std::shared_ptr<const text::ToolSet> tools;
   text::ToolCallLimits limits;
   bool name_first = false;
+  text::ToolCallParser::Accepts accepts;  // empty: all calls
 };
 
 // What it returns adds up to the same, however the text was cut into pieces.
@@ -32,7 +33,7 @@ class AnswerSplitter {
  public:
   AnswerSplitter(const text::ReasoningStyle& style, const CallSettings& calls)
       : reasoning_(style), tools_(calls.tools) {
-    if (tools_) calls_.emplace(*tools_, calls.limits, calls.name_first);
+    if (tools_) calls_.emplace(*tools_, calls.limits, calls.name_first, calls.accepts);
   }
 
   [[nodiscard]] AnswerParts push(std::string_view text) { return parts(reasoning_.push(text)); }

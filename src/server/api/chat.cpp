@@ -16,6 +16,7 @@
 #include "server/api/messages.h"
 #include "server/api/request_options.h"
 #include "server/api/sampling_fields.h"
+#include "server/api/tool_constraint.h"
 #include "server/api/tools.h"
 #include "text/tool_calls/tool_call_format.h"
 
@@ -67,13 +68,13 @@ engine::PreparedPrompt render(const models::LoadedModel& model, const Json& mess
 }
 
 engine::PreparedPrompt prepare(const Service& service, const Fields& fields,
-                               const ToolSettings& tools) {
+                               const ToolSettings& tools, bool truncates) {
   const models::LoadedModel& model = service.model();
   const text::ChatTemplate* chat_template = template_of(model, !tools.tools.empty());
   const Json* messages = fields.find("messages");
   if (chat_template == nullptr && messages != nullptr && messages->is_string()) {
     const auto text = messages->get<std::string>();
-    service.check_text_size(text.size(), "messages");
+    if (!truncates) service.check_text_size(text.size(), "messages");
     return {.text = text, .ids = engine::prepare_text(model, text)};
   }
   const Json checked =
@@ -86,7 +87,7 @@ engine::PreparedPrompt prepare(const Service& service, const Fields& fields,
     if (!content->is_array()) continue;
     for (const Json& part : *content) bytes += part["text"].get_ref<const std::string&>().size();
   }
-  service.check_text_size(bytes, "messages");
+  if (!truncates) service.check_text_size(bytes, "messages");
   return render(model, checked, read_variables(fields, tools));
 }
 
@@ -99,9 +100,6 @@ void refuse_unsupported(const Fields& fields) {
   if (fields.has("audio")) fields.unsupported("audio", "the model writes text only.");
   if (fields.has("web_search_options")) {
     fields.unsupported("web_search_options", "there is no web search.");
-  }
-  if (const Json* adapters = fields.array("adapters"); adapters != nullptr && !adapters->empty()) {
-    fields.unsupported("adapters", "the model has no adapters.");
   }
 }
 
@@ -127,10 +125,14 @@ Reply chat_completions(const Service& service, const HttpRequest& http,
   request.sampling.logprobs = logprobs;
   request.sampling.top_logprobs = static_cast<std::int32_t>(top.value_or(0));
   if (logprobs) (void)service.tokenizer();
+  text::ToolCallParser::Accepts accepts;
+  if (tools.may_call && !tools.must_call) accepts = strict_check(service, tools);
+  request.shows_tool_marks = tools.may_call;
   apply_constraint(service, fields, tools, request);
   service.seed(request.sampling);
 
-  engine::PreparedPrompt prompt = prepare(service, fields, tools);
+  const bool truncates = service.truncates(options.truncate);
+  engine::PreparedPrompt prompt = prepare(service, fields, tools, truncates);
   const text::ReasoningStyle style = engine::reasoning_style(service.model(), prompt);
   ChatExchange::ChatSettings settings;
   if (tools.may_call) {
@@ -140,9 +142,9 @@ Reply chat_completions(const Service& service, const HttpRequest& http,
     settings.calls.tools = std::make_shared<const text::ToolSet>(text::tool_set(tools.tools));
     settings.calls.name_first = format.name_first;
     if (!tools.parallel) settings.calls.limits.calls = 1;
-    request.shows_tool_marks = true;
+    settings.calls.accepts = std::move(accepts);
   }
-  service.truncate(prompt.ids, request.sampling);
+  if (truncates) service.truncate(prompt.ids, request.sampling);
   request.prompt = std::move(prompt.ids);
   const bool ignore_eos = request.sampling.ignore_eos;
   std::vector<engine::RequestHandle> handles;
@@ -155,11 +157,11 @@ Reply chat_completions(const Service& service, const HttpRequest& http,
   }
   settings.generation = {.stream = options.stream,
                          .include_usage = options.include_usage,
+                         .ignore_eos = ignore_eos,
                          .request_id = http.id,
                          .ticket = std::move(ticket)};
   settings.style = style;
   settings.logprobs = logprobs;
-  settings.ignore_eos = ignore_eos;
   return std::make_unique<ChatExchange>(service, std::move(settings), std::move(handles));
 }
 

@@ -13,23 +13,21 @@ namespace mistral::server {
 
 ChatExchange::ChatExchange(const Service& service, ChatSettings settings,
                            std::vector<engine::RequestHandle> handles)
-    : GenerationExchange(service, std::move(settings.generation), std::move(handles)),
-      logprobs_(settings.logprobs),
-      ignore_eos_(settings.ignore_eos),
-      id_(make_id("chatcmpl")),
-      created_(unix_seconds()) {
+    : GenerationExchange(service,
+                         {.id = "chatcmpl",
+                          .object = "chat.completion",
+                          .chunk = "chat.completion.chunk",
+                          .part = "delta"},
+                         std::move(settings.generation), std::move(handles)),
+      logprobs_(settings.logprobs) {
   for (std::size_t i = 0; i < answers(); ++i) {
     choices_.emplace_back(settings.style, settings.calls);
   }
-  chunk_begin_ =
-      fmt::format(R"({{"id":{},"object":"chat.completion.chunk","created":{},"model":{},)"
-                  R"("system_fingerprint":"local","choices":[)",
-                  dump(Json(id_)), created_, dump(Json(service.id())));
 }
 
 void ChatExchange::on_token(std::size_t index, const engine::TokenEvent& token, std::string& out) {
   Choice& choice = choices_[index];
-  if (logprobs_ && token.logprobs && (ignore_eos_ || !is_end_token(token.token))) {
+  if (logprobs_ && token.logprobs && tells(token.token)) {
     choice.logprobs.push_back(chat_logprob(service().tokenizer(), *token.logprobs));
   }
   AnswerParts parts = choice.splitter.push(token.text);
@@ -48,18 +46,18 @@ void ChatExchange::put(std::size_t index, AnswerParts parts, std::string& out) {
     return;
   }
   if (!std::exchange(choice.begun, true)) {
-    append_chunk(index, {{"role", "assistant"}, {"content", ""}}, "", out);
+    append_chunk(index, {{"role", "assistant"}, {"content", ""}}, nullptr, "", out);
   }
   if (!parts.reasoning.empty()) {
-    append_chunk(index, {{"reasoning_content", std::move(parts.reasoning)}}, "", out);
+    append_text(index, {{"reasoning_content", std::move(parts.reasoning)}}, out);
   }
   if (!parts.content.empty() || !choice.logprobs.empty()) {
-    append_chunk(index, {{"content", std::move(parts.content)}}, "", out);
+    append_text(index, {{"content", std::move(parts.content)}}, out);
   }
   for (const text::ToolCall& call : parts.calls) {
     Json json = call_json(index, choice.calls_sent, call);
     json["index"] = choice.calls_sent++;
-    append_chunk(index, {{"tool_calls", Json::array({std::move(json)})}}, "", out);
+    append_text(index, {{"tool_calls", Json::array({std::move(json)})}}, out);
   }
 }
 
@@ -84,32 +82,19 @@ void ChatExchange::on_finish(std::size_t index, const engine::FinishEvent& end, 
   choice.finish_reason = finish_text(end.reason);
   const std::size_t calls = streams() ? choice.calls_sent : choice.text.calls.size();
   if (calls > 0 && end.reason == FinishReason::kStop) choice.finish_reason = "tool_calls";
-  if (streams()) append_chunk(index, Json::object(), choice.finish_reason, out);
+  if (streams()) append_chunk(index, Json::object(), nullptr, choice.finish_reason, out);
 }
 
-void ChatExchange::append_chunk(std::size_t index, const Json& delta,
-                                std::string_view finish_reason, std::string& out) {
+void ChatExchange::append_text(std::size_t index, const Json& delta, std::string& out) {
   Choice& choice = choices_[index];
-  std::string logprobs = "null";
-  if (!choice.logprobs.empty() && !delta.empty() && choice.begun && !delta.contains("role")) {
-    logprobs = R"({"content":)" + dump(std::exchange(choice.logprobs, Json::array())) +
-               R"(,"refusal":null})";
+  Json logprobs;
+  if (!choice.logprobs.empty()) {
+    logprobs = {{"content", std::exchange(choice.logprobs, Json::array())}, {"refusal", nullptr}};
   }
-  out += "data: ";
-  out += chunk_begin_;
-  fmt::format_to(std::back_inserter(out),
-                 R"({{"index":{},"delta":{},"logprobs":{},"finish_reason":{}}}]{}}})", index,
-                 dump(delta), logprobs,
-                 finish_reason.empty() ? "null" : fmt::format("\"{}\"", finish_reason),
-                 includes_usage() ? R"(,"usage":null)" : "");
-  out += "\n\n";
+  append_chunk(index, delta, logprobs, "", out);
 }
 
-std::string ChatExchange::usage_event(const Json& usage) const {
-  return fmt::format(R"({}],"usage":{}}})", chunk_begin_, dump(usage));
-}
-
-HttpResponse ChatExchange::whole() {
+Json ChatExchange::choices() {
   Json choices = Json::array();
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     Choice& choice = choices_[i];
@@ -136,15 +121,7 @@ HttpResponse ChatExchange::whole() {
     json["finish_reason"] = choice.finish_reason;
     choices.push_back(std::move(json));
   }
-  Json body = Json::object();
-  body["id"] = id_;
-  body["object"] = "chat.completion";
-  body["created"] = created_;
-  body["model"] = service().id();
-  body["system_fingerprint"] = "local";
-  body["choices"] = std::move(choices);
-  body["usage"] = usage().json();
-  return json_response(body);
+  return choices;
 }
 
 }  // namespace mistral::server

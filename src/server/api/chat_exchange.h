@@ -17,7 +17,6 @@ class ChatExchange final : public GenerationExchange {
     text::ReasoningStyle style;
     CallSettings calls;
     bool logprobs = false;
-    bool ignore_eos = false;
   };
   ChatExchange(const Service& service, ChatSettings settings,
                std::vector<engine::RequestHandle> handles);
@@ -25,8 +24,7 @@ class ChatExchange final : public GenerationExchange {
  protected:
   void on_token(std::size_t index, const engine::TokenEvent& token, std::string& out) override;
   void on_finish(std::size_t index, const engine::FinishEvent& end, std::string& out) override;
-  [[nodiscard]] HttpResponse whole() override;
-  [[nodiscard]] std::string usage_event(const Json& usage) const override;
+  [[nodiscard]] Json choices() override;
 
  private:
   struct Choice {
@@ -43,15 +41,10 @@ class ChatExchange final : public GenerationExchange {
   [[nodiscard]] Json call_json(std::size_t index, std::size_t call,
                                const text::ToolCall& from) const;
   void put(std::size_t index, AnswerParts parts, std::string& out);
-  // A chunk with one choice. `finish_reason` empty: null.
-  void append_chunk(std::size_t index, const Json& delta, std::string_view finish_reason,
-                    std::string& out);
+  // A chunk with the probabilities that have not been sent.
+  void append_text(std::size_t index, const Json& delta, std::string& out);
 
   bool logprobs_;
-  bool ignore_eos_;
-  std::string id_;
-  std::int64_t created_;
-  std::string chunk_begin_;  // what all chunks begin with
   std::vector<Choice> choices_;
 };
 

@@ -11,19 +11,17 @@ namespace mistral::server {
 
 CompletionExchange::CompletionExchange(const Service& service, CompletionSettings settings,
                                        std::vector<engine::RequestHandle> handles)
-    : GenerationExchange(service, settings.generation, std::move(handles)),
-      settings_(std::move(settings)),
-      id_(make_id("cmpl")),
-      created_(unix_seconds()) {
+    : GenerationExchange(
+          service,
+          {.id = "cmpl", .object = "text_completion", .chunk = "text_completion", .part = "text"},
+          settings.generation, std::move(handles)),
+      settings_(std::move(settings)) {
   choices_.resize(answers());
   if (settings_.logprobs) {
     for (Choice& choice : choices_) {
       choice.logprobs.emplace(service.tokenizer(), *settings_.logprobs);
     }
   }
-  chunk_begin_ = fmt::format(R"({{"id":{},"object":"text_completion","created":{},"model":{},)"
-                             R"("system_fingerprint":"local","choices":[)",
-                             dump(Json(id_)), created_, dump(Json(service.id())));
 }
 
 // The prompt stands before the answer.
@@ -47,9 +45,9 @@ void CompletionExchange::on_token(std::size_t index, const engine::TokenEvent& t
     if (token.logprobs) {
       choice.logprob_sum += token.logprobs->chosen.logprob;
       ++choice.tokens;
-      if (choice.logprobs && (settings_.ignore_eos || !is_end_token(token.token))) {
-        choice.logprobs->add(token.token, &*token.logprobs);
-      }
+      // Also of the token that ends the answer: clients that score prompts leave out the last one,
+      // whatever it is.
+      if (choice.logprobs) choice.logprobs->add(token.token, &*token.logprobs);
     }
     choice.text += token.text;
   }
@@ -75,21 +73,13 @@ void CompletionExchange::on_finish(std::size_t index, const engine::FinishEvent&
 void CompletionExchange::flush(std::size_t index, std::string_view finish_reason,
                                std::string& out) {
   Choice& choice = choices_[index];
-  const bool tells = choice.logprobs && !choice.logprobs->empty();
-  if (choice.text.empty() && !tells && finish_reason.empty()) return;
-  const std::string data = fmt::format(
-      R"({}{{"index":{},"text":{},"logprobs":{},"finish_reason":{}}}]{}}})", chunk_begin_, index,
-      dump(Json(std::exchange(choice.text, {}))), tells ? dump(choice.logprobs->take()) : "null",
-      finish_reason.empty() ? "null" : fmt::format("\"{}\"", finish_reason),
-      includes_usage() ? R"(,"usage":null)" : "");
-  append_event(data, out);
+  const bool with_logprobs = choice.logprobs && !choice.logprobs->empty();
+  if (choice.text.empty() && !with_logprobs && finish_reason.empty()) return;
+  append_chunk(index, std::exchange(choice.text, {}),
+               with_logprobs ? choice.logprobs->take() : Json(nullptr), finish_reason, out);
 }
 
-std::string CompletionExchange::usage_event(const Json& usage) const {
-  return fmt::format(R"({}],"usage":{}}})", chunk_begin_, dump(usage));
-}
-
-// The answers to a prompt that are told: the most likely ones by the mean of their tokens'
+// The answers to a prompt that are told: the most with_logprobs ones by the mean of their tokens'
 // logarithms, when more were made.
 std::vector<std::size_t> CompletionExchange::best(std::size_t prompt) const {
   std::vector<std::size_t> indices;
@@ -104,7 +94,7 @@ std::vector<std::size_t> CompletionExchange::best(std::size_t prompt) const {
   return indices;
 }
 
-HttpResponse CompletionExchange::whole() {
+Json CompletionExchange::choices() {
   Json choices = Json::array();
   for (std::size_t prompt = 0; prompt < settings_.prompts.size(); ++prompt) {
     for (const std::size_t index : best(prompt)) {
@@ -117,15 +107,7 @@ HttpResponse CompletionExchange::whole() {
       choices.push_back(std::move(json));
     }
   }
-  Json body = Json::object();
-  body["id"] = id_;
-  body["object"] = "text_completion";
-  body["created"] = created_;
-  body["model"] = service().id();
-  body["system_fingerprint"] = "local";
-  body["choices"] = std::move(choices);
-  body["usage"] = usage().json();
-  return json_response(body);
+  return choices;
 }
 
 }  // namespace mistral::server

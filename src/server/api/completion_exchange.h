@@ -31,8 +31,7 @@ class CompletionExchange final : public GenerationExchange {
     std::int32_t best_of = 1;  // to each prompt, that are made
     std::string suffix;
     std::optional<std::int32_t> logprobs;  // alternatives
-    bool ignore_eos = false;
-    bool only_echo = false;  // the answer itself is not wanted
+    bool only_echo = false;                // the answer itself is not wanted
   };
   // The handles are those of the first prompt, `best_of` of them, then those of the next.
   CompletionExchange(const Service& service, CompletionSettings settings,
@@ -41,8 +40,7 @@ class CompletionExchange final : public GenerationExchange {
  protected:
   void on_token(std::size_t index, const engine::TokenEvent& token, std::string& out) override;
   void on_finish(std::size_t index, const engine::FinishEvent& end, std::string& out) override;
-  [[nodiscard]] HttpResponse whole() override;
-  [[nodiscard]] std::string usage_event(const Json& usage) const override;
+  [[nodiscard]] Json choices() override;
 
  private:
   struct Choice {
@@ -65,9 +63,6 @@ class CompletionExchange final : public GenerationExchange {
   [[nodiscard]] std::vector<std::size_t> best(std::size_t prompt) const;
 
   CompletionSettings settings_;
-  std::string id_;
-  std::int64_t created_;
-  std::string chunk_begin_;
   std::vector<Choice> choices_;
 };
 

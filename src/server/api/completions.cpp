@@ -39,9 +39,6 @@ void refuse_unsupported(const Fields& fields) {
       fields.unsupported(name, "completions have no tools; use /v1/chat/completions.");
     }
   }
-  if (const Json* adapters = fields.array("adapters"); adapters != nullptr && !adapters->empty()) {
-    fields.unsupported("adapters", "the model has no adapters.");
-  }
 }
 
 }  // namespace
@@ -79,17 +76,18 @@ Reply completions(const Service& service, const HttpRequest& http, std::shared_p
   apply_constraint(service, fields, ToolSettings{}, request);
   const std::string suffix = fields.string("suffix").value_or("");
 
-  std::vector<PromptInput> prompts = read_prompts(service, fields, "prompt", echo);
+  const bool truncates = service.truncates(options.truncate);
+  std::vector<PromptInput> prompts = read_prompts(service, fields, "prompt", echo, truncates);
   CompletionExchange::CompletionSettings settings;
   settings.generation = {.stream = options.stream,
                          .include_usage = options.include_usage,
+                         .ignore_eos = request.sampling.ignore_eos,
                          .request_id = http.id,
                          .ticket = std::move(ticket)};
   settings.answers = options.answers;
   settings.best_of = best_of;
   settings.suffix = suffix;
   settings.logprobs = logprobs;
-  settings.ignore_eos = request.sampling.ignore_eos;
   settings.only_echo = only_echo;
 
   std::vector<engine::RequestHandle> handles;
@@ -97,7 +95,7 @@ Reply completions(const Service& service, const HttpRequest& http, std::shared_p
     engine::Request one = request;
     service.seed(one.sampling);
     one.prompt = std::move(prompt.ids);
-    service.truncate(one.prompt, one.sampling);
+    if (truncates) service.truncate(one.prompt, one.sampling);
     CompletionExchange::Prompt told;
     if (echo) told.echo = std::move(prompt.text);
     if (echo && logprobs) told.logprobs = collect_prompt_logprobs(one, *logprobs);

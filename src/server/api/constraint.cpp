@@ -7,9 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
 #include "server/api/error.h"
-#include "text/tool_calls/tool_call_format.h"
+#include "server/api/tool_constraint.h"
 
 namespace mistral::server {
 namespace {
@@ -101,44 +100,6 @@ std::optional<Demand> read_guided(const Fields& fields, const std::string& prefi
   return std::nullopt;
 }
 
-// The calls that `choice` demands, in the form that the model's template is made for where that
-// form is one object after the other, else in that of Hermes; the answer's parser reads both.
-Demand call_demand(const Service& service, const ToolSettings& tools) {
-  const text::ChatTemplate* source = tool_template(service.model());
-  const text::ToolCallFormat& own = text::tool_call_format(
-      source == nullptr ? std::string_view() : source->source(), service.model().tokenizer.get());
-  const text::ToolCallFormat& format = text::json_tool_call_format(own);
-  const bool one = !tools.parallel || !format.parallel || !format.begin.empty() ||
-                   !format.end.empty() || !tools.name.empty();
-  Json tags = Json::array();
-  for (const Json& tool : tools.tools) {
-    const Json& function = tool["function"];
-    const auto& name = function["name"].get_ref<const std::string&>();
-    if (!tools.name.empty() && name != tools.name) continue;
-    Json tag = Json::object();
-    std::string begin = format.begin + format.call_begin;
-    std::string end = format.call_end + format.end;
-    if (format.shape == text::ToolCallFormat::Shape::kNameFirst) {
-      // Where the prompt ends with the mark of a name, the name follows at once.
-      begin = (format.name_first ? std::string() : begin) + name + format.name_end;
-    } else {
-      begin += fmt::format(R"({{"{}": {}, "{}": )", format.name_key, Json(name).dump(),
-                           format.arguments_key);
-      end = "}" + end;
-    }
-    tag["begin"] = begin;
-    const auto parameters = function.find("parameters");
-    tag["schema"] = parameters == function.end() || parameters->is_null() ? Json{{"type", "object"}}
-                                                                          : *parameters;
-    tag["end"] = end;
-    tags.push_back(std::move(tag));
-  }
-  Json tagged = {{"tags", std::move(tags)}, {"free_text", false}, {"least", 1}};
-  if (one) tagged["most"] = 1;
-  tagged["separator"] = format.separator.empty() ? "\n" : format.separator;
-  return {"tools", {Kind::kTagged, tagged.dump()}};
-}
-
 }  // namespace
 
 void apply_constraint(const Service& service, const Fields& fields, const ToolSettings& tools,
@@ -153,23 +114,19 @@ void apply_constraint(const Service& service, const Fields& fields, const ToolSe
   if (const Json* outputs = fields.object("structured_outputs")) {
     add(read_guided(Fields(*outputs, "structured_outputs."), ""));
   }
-  if (tools.must_call) demands.push_back(call_demand(service, tools));
+  if (tools.must_call) demands.push_back({"tools", required_calls(service, tools)});
+  // Where the whole answer has a form, it is no call, so that nothing is left to enforce.
+  if (demands.empty() && tools.may_call && tools.any_strict()) {
+    demands.push_back({"tools", strict_calls(service, tools)});
+  }
   if (demands.empty()) return;
   if (demands.size() > 1) {
     throw ApiError(demands[1].field,
                    fmt::format("'{}' and '{}' both say what form the answer has; expected one.",
                                demands[0].field, demands[1].field));
   }
-  Demand& demand = demands.front();
-  try {
-    request.constraint = service.compile(demand.constraint);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kInvalidArgument && error.kind() != ErrorKind::kUnsupported) {
-      throw;
-    }
-    throw ApiError(demand.field, fmt::format("Invalid grammar. {}", error.what()),
-                   "invalid_grammar");
-  }
+  request.constraint = compile_for(service, demands.front().field, demands.front().constraint,
+                                   request.shows_tool_marks);
 }
 
 }  // namespace mistral::server

@@ -9,7 +9,8 @@
 
 namespace mistral::server {
 
-// Throws ApiError that names the field: unknown, or a form that cannot be enforced.
+// The request's `shows_tool_marks` is set already. Throws ApiError that names the field: unknown,
+// or a form that cannot be enforced.
 void apply_constraint(const Service& service, const Fields& fields, const ToolSettings& tools,
                       engine::Request& request);
 

@@ -145,7 +145,8 @@ Reply embeddings(const Service& service, const HttpRequest& http, std::shared_pt
   const std::int64_t dimensions = fields.integer("dimensions", 1, width).value_or(width);
   const Json* given = fields.find("input");
   if (given == nullptr) fields.missing("input");
-  std::vector<PromptInput> prompts = read_prompts(service, fields, "input", false);
+  const bool truncates = service.truncates(fields.boolean("truncate_sequence"));
+  std::vector<PromptInput> prompts = read_prompts(service, fields, "input", false, truncates);
 
   // Nothing is begun before all inputs are known to be in order.
   const auto name_of = [&](std::size_t i) {
@@ -168,7 +169,7 @@ Reply embeddings(const Service& service, const HttpRequest& http, std::shared_pt
     request.on_prompt_hidden = [pool](std::int64_t, std::span<const float> hidden) {
       for (std::size_t k = 0; k < hidden.size(); ++k) pool->sum[k] += hidden[k];
     };
-    service.truncate(request.prompt, request.sampling);
+    if (truncates) service.truncate(request.prompt, request.sampling);
     try {
       inputs.push_back({service.engine().submit(std::move(request)), pool});
     } catch (const Error& error) {

@@ -8,20 +8,33 @@
 #include "server/api/error.h"
 
 namespace mistral::server {
+namespace {
 
+// "data: …\n\n".
 void append_event(std::string_view data, std::string& out) {
   out += "data: ";
   out += data;
   out += "\n\n";
 }
 
+}  // namespace
+
 std::string_view finish_text(FinishReason reason) {
   return reason == FinishReason::kLength ? "length" : "stop";
 }
 
-GenerationExchange::GenerationExchange(const Service& service, Settings settings,
+GenerationExchange::GenerationExchange(const Service& service, const Names& names,
+                                       Settings settings,
                                        std::vector<engine::RequestHandle> handles)
-    : service_(service), settings_(std::move(settings)), left_(handles.size()) {
+    : service_(service),
+      names_(names),
+      settings_(std::move(settings)),
+      id_(make_id(names.id)),
+      created_(unix_seconds()),
+      left_(handles.size()) {
+  chunk_begin_ = fmt::format(R"({{"id":{},"object":"{}","created":{},"model":{},)"
+                             R"("system_fingerprint":"local","choices":[)",
+                             dump(Json(id_)), names.chunk, created_, dump(Json(service.id())));
   for (engine::RequestHandle& handle : handles) pending_.push_back({std::move(handle)});
 }
 
@@ -37,8 +50,33 @@ std::string GenerationExchange::make_id(std::string_view prefix) const {
   return fmt::format("{}-{}", prefix, settings_.request_id);
 }
 
-bool GenerationExchange::is_end_token(TokenId id) const {
-  return std::ranges::count(service_.model().end_tokens, id) > 0;
+bool GenerationExchange::tells(TokenId id) const {
+  return settings_.ignore_eos || std::ranges::count(service_.model().end_tokens, id) == 0;
+}
+
+void GenerationExchange::append_chunk(std::size_t index, const Json& part, const Json& logprobs,
+                                      std::string_view finish_reason, std::string& out) const {
+  append_event(fmt::format(R"({}{{"index":{},"{}":{},"logprobs":{},"finish_reason":{}}}]{}}})",
+                           chunk_begin_, index, names_.part, dump(part), dump(logprobs),
+                           finish_reason.empty() ? "null" : fmt::format("\"{}\"", finish_reason),
+                           settings_.include_usage ? R"(,"usage":null)" : ""),
+               out);
+}
+
+void GenerationExchange::append_usage(std::string& out) const {
+  append_event(fmt::format(R"({}],"usage":{}}})", chunk_begin_, dump(usage_.json())), out);
+}
+
+HttpResponse GenerationExchange::whole() {
+  Json body = Json::object();
+  body["id"] = id_;
+  body["object"] = names_.object;
+  body["created"] = created_;
+  body["model"] = service_.id();
+  body["system_fingerprint"] = "local";
+  body["choices"] = choices();
+  body["usage"] = usage_.json();
+  return json_response(body);
 }
 
 bool GenerationExchange::take_events(std::size_t index, std::string& out) {
@@ -91,7 +129,7 @@ Exchange::Progress GenerationExchange::advance() {
     append_event(failure_->body, out);
     progress.over = true;
   } else if (left_ == 0) {
-    if (settings_.include_usage) append_event(usage_event(usage_.json()), out);
+    if (settings_.include_usage) append_usage(out);
     append_event("[DONE]", out);
     progress.over = true;
   }

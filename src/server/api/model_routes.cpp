@@ -116,7 +116,7 @@ HttpResponse detokenize_ids(const Service& service, const HttpRequest& request) 
   std::string text;
   if (!tokens->empty()) {
     if (!tokens->front().is_number()) fields.wrong_type("tokens", "an array of token ids");
-    std::vector<PromptInput> prompts = read_prompts(service, fields, "tokens", false);
+    std::vector<PromptInput> prompts = read_prompts(service, fields, "tokens", false, false);
     text = service.tokenizer().decode(prompts.front().ids, skip_special);
   }
   Json json = Json::object();

@@ -50,13 +50,13 @@ std::vector<TokenId> read_ids(const Service& service, const Json& list, const st
 }  // namespace
 
 std::vector<PromptInput> read_prompts(const Service& service, const Fields& fields,
-                                      const std::string& name, bool want_text) {
+                                      const std::string& name, bool want_text, bool truncates) {
   const Json* given = fields.find(name);
   if (given == nullptr) fields.missing(name);
   std::vector<PromptInput> prompts;
   const auto add_text = [&](const Json& text, const std::string& at) {
     auto copy = text.get<std::string>();
-    service.check_text_size(copy.size(), at);
+    if (!truncates) service.check_text_size(copy.size(), at);
     prompts.push_back(
         {.ids = engine::prepare_text(service.model(), copy), .text = std::move(copy)});
   };

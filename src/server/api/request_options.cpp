@@ -12,6 +12,10 @@ RequestOptions read_request_options(const Fields& fields) {
     (void)inside.boolean("include_obfuscation");
   }
   options.answers = static_cast<std::int32_t>(fields.integer("n", 1, kMostAnswers).value_or(1));
+  if (const Json* adapters = fields.array("adapters"); adapters != nullptr && !adapters->empty()) {
+    fields.unsupported("adapters", "the model has no adapters.");
+  }
+  options.truncate = fields.boolean("truncate_sequence");
   // For others' bookkeeping, with nothing to do here.
   for (const char* name :
        {"user", "service_tier", "safety_identifier", "prompt_cache_key", "verbosity"}) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "server/api/fields.h"
 
@@ -13,7 +14,8 @@ inline constexpr std::int32_t kMostAnswers = 128;     // likewise
 struct RequestOptions {
   bool stream = false;
   bool include_usage = false;
-  std::int32_t answers = 1;  // `n`
+  std::int32_t answers = 1;                     // `n`
+  std::optional<bool> truncate = std::nullopt;  // `truncate_sequence`
 };
 
 // Also checks fields that have no effect here (user, store, metadata, …). Throws ApiError.

@@ -27,7 +27,7 @@ Service::Service(const ServedModel& model, const ServiceOptions& options)
 void Service::check_text_size(std::size_t bytes, const std::string& field) const {
   const auto limit = static_cast<std::size_t>(model_.loaded.model->context_length());
   const std::size_t least = bytes / longest_token_;
-  if (options_.truncate_sequence || least <= limit) return;
+  if (least <= limit) return;
   throw ApiError(
       field,
       fmt::format("{}: it has more than {} tokens, but the context holds {}", field, least, limit),
@@ -46,13 +46,26 @@ void Service::seed(SamplingParams& sampling) const {
 }
 
 void Service::truncate(std::vector<TokenId>& prompt, const SamplingParams& sampling) const {
-  if (!options_.truncate_sequence) return;
-  engine::truncate_prompt(prompt, sampling.max_tokens, model_.loaded.model->context_length());
+  engine::truncate_prompt(prompt, sampling.max_tokens, engine().longest_sequence());
 }
 
 const text::ChatTemplate* tool_template(const models::LoadedModel& model) {
   if (model.tool_template) return &*model.tool_template;
   return model.chat_template ? &*model.chat_template : nullptr;
+}
+
+std::shared_ptr<const grammar::CompiledConstraint> compile_for(const Service& service,
+                                                               const std::string& field,
+                                                               const Constraint& constraint,
+                                                               bool shows_tool_marks) {
+  try {
+    return service.compile(constraint, shows_tool_marks);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInvalidArgument && error.kind() != ErrorKind::kUnsupported) {
+      throw;
+    }
+    throw ApiError(field, fmt::format("Invalid grammar. {}", error.what()), "invalid_grammar");
+  }
 }
 
 void check_model_field(const Fields& fields) {

@@ -21,7 +21,7 @@ struct ServedModel {
 };
 
 struct ServiceOptions {
-  bool truncate_sequence = false;       // cut prompts that are too long instead of refusing them
+  bool truncate_sequence = false;  // cut prompts that are too long, unless requests say otherwise
   std::optional<std::uint64_t> seed{};  // of requests that have none: they get numbers made from it
 };
 
@@ -40,13 +40,18 @@ class Service {
   void seed(SamplingParams& sampling) const;
   // Takes its time, so not for a network thread. Throws Error.
   [[nodiscard]] std::shared_ptr<const grammar::CompiledConstraint> compile(
-      const Constraint& constraint) const {
-    return constraints_.compile(constraint);
+      const Constraint& constraint, bool shows_tool_marks = false) const {
+    return constraints_.compile(constraint, shows_tool_marks);
+  }
+  // Whether prompts that are too long are cut: what the request says (`truncate_sequence`), else
+  // what the server was started with.
+  [[nodiscard]] bool truncates(std::optional<bool> asked) const {
+    return asked.value_or(options_.truncate_sequence);
   }
   // Refuses text that cannot fit the context, however it is tokenised, before that takes long.
   // `field` is what the message names. Throws ApiError.
   void check_text_size(std::size_t bytes, const std::string& field) const;
-  // Where the server cuts prompts: drops tokens from the front so that prompt and answer fit.
+  // Drops tokens from the front so that prompt and answer fit.
   void truncate(std::vector<TokenId>& prompt, const SamplingParams& sampling) const;
 
  private:
@@ -59,6 +64,11 @@ class Service {
 
 // The template that renders chats with tools; null when the model has none.
 [[nodiscard]] const text::ChatTemplate* tool_template(const models::LoadedModel& model);
+
+// Compiles what a request's `field` asks for. Throws ApiError that names it.
+[[nodiscard]] std::shared_ptr<const grammar::CompiledConstraint> compile_for(
+    const Service& service, const std::string& field, const Constraint& constraint,
+    bool shows_tool_marks = false);
 
 // Checks the type of `model`; which one it names does not matter, as there is only one.
 void check_model_field(const Fields& fields);

@@ -49,6 +49,13 @@ std::string read_choice(const Json& choice, const Json& tools) {
 
 }  // namespace
 
+bool ToolSettings::any_strict() const {
+  return std::ranges::any_of(tools, [](const Json& tool) {
+    const Json& function = tool["function"];
+    return function.contains("strict") && function["strict"] == true;
+  });
+}
+
 ToolSettings read_tools(const Fields& fields) {
   ToolSettings settings;
   for (const char* name : {"functions", "function_call"}) {

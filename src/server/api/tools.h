@@ -14,6 +14,9 @@ struct ToolSettings {
   bool must_call = false;      // the answer is calls only
   std::string name;            // of the only tool that may be called; empty: any
   bool parallel = true;        // more than one of them
+
+  // A tool's arguments are to follow its schema.
+  [[nodiscard]] bool any_strict() const;
 };
 
 // Throws ApiError that names the field.

@@ -1,5 +1,9 @@
 #include "server/http/http_server.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include <random>
 #include <thread>
 #include <utility>
@@ -18,6 +22,17 @@ namespace {
 
 namespace asio = boost::asio;
 using ErrorCode = boost::system::error_code;
+
+// A crowd of connections leaves gaps in the heap that the allocator keeps.
+constexpr std::size_t kCrowd = 64;
+constexpr std::size_t kFew = 8;
+constexpr std::chrono::milliseconds kLook{500};
+
+void give_memory_back() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
 
 std::string random_prefix() {
   std::random_device device;
@@ -43,6 +58,7 @@ struct HttpServer::Impl {
     }
     acceptor.emplace(networks.front()->context);
     pause.emplace(networks.front()->context);
+    crowd.emplace(networks.front()->context);
     prepare_tls();
     bind();
     accept();
@@ -131,8 +147,24 @@ struct HttpServer::Impl {
                                return;
                              }
                              begin(network, std::move(socket));
+                             if (!crowded && environment.connections >= kCrowd) watch_crowd();
                              accept();
                            });
+  }
+
+  // Until it has gone.
+  void watch_crowd() {
+    crowded = true;
+    crowd->expires_after(kLook);
+    crowd->async_wait([this](const ErrorCode& stopped) {
+      if (stopped || environment.draining) return;
+      if (environment.connections > kFew) {
+        watch_crowd();
+        return;
+      }
+      crowded = false;
+      asio::post(workers, give_memory_back);
+    });
   }
 
   void begin(NetworkThread& network, asio::ip::tcp::socket socket) {
@@ -158,6 +190,7 @@ struct HttpServer::Impl {
       ErrorCode ignored;
       acceptor->close(ignored);
       pause->cancel();
+      crowd->cancel();
     });
     for (auto& network : networks) {
       asio::post(network->context, [&network = *network] {
@@ -173,6 +206,8 @@ struct HttpServer::Impl {
   std::optional<asio::ssl::context> tls;
   std::optional<asio::ip::tcp::acceptor> acceptor;
   std::optional<asio::steady_timer> pause;  // between attempts to accept
+  std::optional<asio::steady_timer> crowd;  // looks whether it has gone
+  bool crowded = false;                     // of the first network thread only
   asio::ip::tcp::endpoint bound;
   std::size_t next_network = 0;
   std::vector<std::thread> threads;

@@ -1,7 +1,8 @@
 #include "text/grammar/tagged.h"
 
-#include <optional>
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/error.h"
@@ -23,6 +24,18 @@ struct Tag {
   std::string begin = {};
   std::string end = {};
   std::string schema = {};
+  bool at_start = false;
+};
+
+struct Description {
+  std::vector<Tag> tags = {};
+  std::vector<std::string> triggers = {};
+  std::string open = {};
+  std::string close = {};
+  std::string separator = {};
+  bool free_text = false;
+  std::uint32_t least = 0;
+  std::uint32_t most = Expression::kUnbounded;
 };
 
 std::string text_field(const Json& object, const char* name, const std::string& path) {
@@ -30,6 +43,13 @@ std::string text_field(const Json& object, const char* name, const std::string& 
   if (found == object.end()) return {};
   if (!found->is_string()) fail(path + name + ": expected a string");
   return found->get<std::string>();
+}
+
+bool flag_field(const Json& object, const char* name, const std::string& path) {
+  const auto found = object.find(name);
+  if (found == object.end()) return false;
+  if (!found->is_boolean()) fail(path + name + ": expected true or false");
+  return found->get<bool>();
 }
 
 std::uint64_t count_field(const Json& object, const char* name, std::uint64_t otherwise) {
@@ -52,6 +72,7 @@ std::vector<Tag> read_tags(const Json& document) {
     const std::string path = fmt::format("tags[{}].", i);
     if (!tag.is_object()) fail(fmt::format("tags[{}]: expected an object", i));
     Tag made{.begin = text_field(tag, "begin", path), .end = text_field(tag, "end", path)};
+    made.at_start = flag_field(tag, "at_start", path);
     const auto schema = tag.find("schema");
     made.schema = schema == tag.end() ? "true" : schema->dump();
     out.push_back(std::move(made));
@@ -61,69 +82,151 @@ std::vector<Tag> read_tags(const Json& document) {
 
 class Compiler {
  public:
-  Compiler(GrammarBuilder& builder, const std::vector<Tag>& tags)
-      : builder_(builder), budget_(builder.budget()), tags_(tags) {}
+  Compiler(GrammarBuilder& builder, const Description& from)
+      : builder_(builder), budget_(builder.budget()), from_(from) {}
 
-  Expression compile(bool free_text, const std::string& separator, std::uint64_t least,
-                     std::optional<std::uint64_t> most) {
-    for (std::size_t i = 0; i < tags_.size(); ++i) {
+  Expression compile() {
+    for (std::size_t i = 0; i < from_.tags.size(); ++i) {
       try {
-        schemas_.push_back(json_schema_expression(tags_[i].schema, builder_));
+        schemas_.push_back(json_schema_expression(from_.tags[i].schema, builder_));
       } catch (Error& error) {
         throw error.add_context(fmt::format("tagged: tags[{}].schema", i));
       }
     }
-    const auto low = static_cast<std::uint32_t>(least);
-    const std::uint32_t high = most ? static_cast<std::uint32_t>(*most) : Expression::kUnbounded;
-    if (free_text) return free(low, high);
-    Expression one = parts(/*free_text=*/false);
-    if (most && *most == 0) return sequence({});
-    std::vector<Expression> again = {};
-    again.push_back(literal(separator));
-    again.push_back(one);
-    std::vector<Expression> all = {};
-    all.push_back(std::move(one));
-    all.push_back(repeat(sequence(std::move(again)), low > 0 ? low - 1 : 0,
-                         most ? high - 1 : Expression::kUnbounded));
-    Expression some = sequence(std::move(all));
-    return low > 0 ? std::move(some) : repeat(std::move(some), 0, 1);
+    if (from_.free_text) return free();
+    if (from_.open.empty()) return list(from_.least, from_.most);
+    Expression one = sequence_of(literal(from_.open), list(1, from_.most), literal(from_.close));
+    return from_.least > 0 ? std::move(one) : repeat(std::move(one), 0, 1);
   }
 
  private:
-  Expression literal(const std::string& text) { return regular(literal_dfa(text, budget_)); }
+  Expression literal(std::string_view text) {
+    return text.empty() ? sequence({}) : regular(literal_dfa(text, budget_));
+  }
 
-  // Texts in which none of the beginnings stands, and texts that end with the first of them.
-  Expression free(std::uint32_t least, std::uint32_t most) {
-    const Dfa any = regex_dfa("(?s).*", {}, budget_);
-    Dfa with = {};
-    for (const Tag& tag : tags_) {
-      if (tag.begin.empty()) fail("tags: with free_text, each needs a text that it begins with");
-      Dfa one = around(tag.begin, any, any);
-      with = with.empty() ? std::move(one) : unite(with, one, budget_);
-    }
+  template <typename... Parts>
+  static Expression sequence_of(Parts... parts) {
     std::vector<Expression> all = {};
-    // Behind a beginning anything may follow, but no beginning may stand before it.
-    const Dfa too_long = join(with, regex_dfa("(?s).+", {}, budget_));
-    before_.clear();
-    for (const Tag& tag : tags_) {
-      before_.push_back(
-          subtract(around(tag.begin, any, literal_dfa("", budget_)), too_long, budget_));
-    }
-    all.push_back(repeat(parts(/*free_text=*/true), least, most));
-    all.push_back(regular(subtract(any, with, budget_)));
+    (all.push_back(std::move(parts)), ...);
     return sequence(std::move(all));
   }
 
+  // Tag number `i`, of whose beginning `written` bytes stand there already.
+  Expression tag(std::size_t i, std::size_t written = 0) {
+    const Tag& one = from_.tags[i];
+    return sequence_of(literal(std::string_view(one.begin).substr(written)), schemas_[i],
+                       literal(one.end));
+  }
+
+  Expression any_tag() {
+    std::vector<Expression> ways = {};
+    for (std::size_t i = 0; i < from_.tags.size(); ++i) ways.push_back(tag(i));
+    return choice(std::move(ways));
+  }
+
+  // Tags with the separator between them.
+  Expression list(std::uint32_t least, std::uint32_t most) {
+    if (most == 0) return sequence({});
+    Expression again = repeat(sequence_of(literal(from_.separator), any_tag()),
+                              least > 0 ? least - 1 : 0, fewer(most));
+    Expression some = sequence_of(any_tag(), std::move(again));
+    return least > 0 ? std::move(some) : repeat(std::move(some), 0, 1);
+  }
+
+  static std::uint32_t fewer(std::uint32_t most) {
+    return most == Expression::kUnbounded ? most : most - 1;
+  }
+
+  // Texts in which no trigger stands, and texts that end with the first of them.
+  struct FreeText {
+    Dfa without = {};
+    std::vector<Dfa> up_to = {};  // each of the triggers
+  };
+
+  Expression free() {
+    find_triggers();
+    const Dfa any = regex_dfa("(?s).*", {}, budget_);
+    const Dfa nothing = literal_dfa("", budget_);
+    Dfa with = {};
+    for (const std::string& trigger : triggers_) add(with, around(trigger, any, any));
+    // Behind a trigger anything may follow, but no trigger may stand before it.
+    const Dfa too_long = join(with, regex_dfa("(?s).+", {}, budget_));
+    FreeText later{.without = subtract(any, with, budget_)};
+    for (const std::string& trigger : triggers_) {
+      later.up_to.push_back(subtract(around(trigger, any, nothing), too_long, budget_));
+    }
+    if (starts_.empty()) return parts(later, from_.least, from_.most);
+    Dfa taken = {};
+    for (const std::size_t i : starts_) add(taken, around(from_.tags[i].begin, nothing, any));
+    FreeText first{.without = subtract(later.without, taken, budget_)};
+    for (const Dfa& dfa : later.up_to) first.up_to.push_back(subtract(dfa, taken, budget_));
+    std::vector<Expression> ways = {};
+    if (from_.least == 0) ways.push_back(regular(first.without));
+    if (from_.most > 0) {
+      const std::uint32_t least = from_.least > 0 ? from_.least - 1 : 0;
+      std::vector<Expression> begins = {};
+      for (const std::size_t i : starts_) begins.push_back(tag(i));
+      begins.push_back(part(first));
+      ways.push_back(
+          sequence_of(choice(std::move(begins)), parts(later, least, fewer(from_.most))));
+    }
+    return choice(std::move(ways));
+  }
+
+  void add(Dfa& to, Dfa dfa) { to = to.empty() ? std::move(dfa) : unite(to, dfa, budget_); }
+
+  // Which tags follow each trigger, and which begin the answer.
+  void find_triggers() {
+    triggers_ = from_.triggers;
+    const bool own = triggers_.empty() && from_.open.empty();
+    if (triggers_.empty() && !from_.open.empty()) triggers_.push_back(from_.open);
+    for (std::size_t i = 0; i < from_.tags.size(); ++i) {
+      const Tag& one = from_.tags[i];
+      const std::string& begin = from_.open.empty() || one.at_start ? one.begin : from_.open;
+      if (begin.empty()) fail("tags: with free_text, each needs a text that it begins with");
+      if (one.at_start) {
+        starts_.push_back(i);
+        continue;
+      }
+      if (own && std::find(triggers_.begin(), triggers_.end(), begin) == triggers_.end()) {
+        triggers_.push_back(begin);
+      }
+      const auto found =
+          std::find_if(triggers_.begin(), triggers_.end(),
+                       [&](const std::string& trigger) { return begin.starts_with(trigger); });
+      if (found == triggers_.end()) {
+        fail(fmt::format("tags[{}].begin: it starts with no trigger", i));
+      }
+      follows_.resize(triggers_.size());
+      follows_[static_cast<std::size_t>(found - triggers_.begin())].push_back(i);
+    }
+    follows_.resize(triggers_.size());
+  }
+
+  Expression parts(const FreeText& text, std::uint32_t least, std::uint32_t most) {
+    return sequence_of(repeat(part(text), least, most), regular(text.without));
+  }
+
+  // Free text up to a trigger, and what follows that.
+  Expression part(const FreeText& text) {
+    std::vector<Expression> ways = {};
+    for (std::size_t t = 0; t < triggers_.size(); ++t) {
+      if (follows_[t].empty()) continue;  // one that is only forbidden
+      const std::size_t written = triggers_[t].size();
+      std::vector<Expression> tags = {};
+      if (!from_.open.empty()) {
+        tags.push_back(sequence_of(literal(std::string_view(from_.open).substr(written)),
+                                   list(1, from_.most), literal(from_.close)));
+      } else {
+        for (const std::size_t i : follows_[t]) tags.push_back(tag(i, written));
+      }
+      ways.push_back(sequence_of(regular(text.up_to[t]), choice(std::move(tags))));
+    }
+    return choice(std::move(ways));
+  }
+
   Dfa around(const std::string& text, const Dfa& before, const Dfa& after) {
-    Nfa nfa(budget_);
-    const StateId start = nfa.add_state();
-    const StateId from = nfa.add_state();
-    const StateId to = nfa.add_state();
-    const StateId end = nfa.add_state();
-    embed(before, nfa, start, from);
-    embed(literal_dfa(text, budget_), nfa, from, to);
-    embed(after, nfa, to, end);
-    return determinise(nfa, start, {end}, budget_);
+    return join(join(before, literal_dfa(text, budget_)), after);
   }
   Dfa join(const Dfa& a, const Dfa& b) {
     Nfa nfa(budget_);
@@ -135,23 +238,13 @@ class Compiler {
     return determinise(nfa, start, {end}, budget_);
   }
 
-  Expression parts(bool free_text) {
-    std::vector<Expression> ways = {};
-    for (std::size_t i = 0; i < tags_.size(); ++i) {
-      std::vector<Expression> part = {};
-      part.push_back(free_text ? regular(before_[i]) : literal(tags_[i].begin));
-      part.push_back(schemas_[i]);
-      part.push_back(literal(tags_[i].end));
-      ways.push_back(sequence(std::move(part)));
-    }
-    return choice(std::move(ways));
-  }
-
   GrammarBuilder& builder_;
   Budget& budget_;
-  const std::vector<Tag>& tags_;
+  const Description& from_;
   std::vector<Expression> schemas_;
-  std::vector<Dfa> before_;
+  std::vector<std::string> triggers_;
+  std::vector<std::vector<std::size_t>> follows_;  // tags, of each trigger
+  std::vector<std::size_t> starts_;                // tags at the start
 };
 
 }  // namespace
@@ -162,21 +255,31 @@ std::shared_ptr<const Grammar> compile_tagged(std::string_view text,
   budget.check_text(text.size());
   const Json document = parse_schema_text(text, budget);
   if (!document.is_object()) fail("expected an object");
-  const std::vector<Tag> tags = read_tags(document);
-  const auto free_text = document.find("free_text");
-  if (free_text != document.end() && !free_text->is_boolean()) {
-    fail("free_text: expected true or false");
+  Description from{.tags = read_tags(document),
+                   .open = text_field(document, "open", ""),
+                   .close = text_field(document, "close", ""),
+                   .separator = text_field(document, "separator", ""),
+                   .free_text = flag_field(document, "free_text", "")};
+  if (const auto triggers = document.find("triggers"); triggers != document.end()) {
+    if (!triggers->is_array() || triggers->size() > kMostTags) {
+      fail(fmt::format("triggers: expected a list of at most {} strings", kMostTags));
+    }
+    for (const Json& trigger : *triggers) {
+      if (!trigger.is_string() || trigger.get_ref<const std::string&>().empty()) {
+        fail("triggers: expected texts that are not empty");
+      }
+      from.triggers.push_back(trigger.get<std::string>());
+    }
   }
   const std::uint64_t least = count_field(document, "least", 0);
   const std::uint64_t none = kMostParts + 1;
   const std::uint64_t most = count_field(document, "most", none);
   if (least > most) fail("least: it is more than most");
+  from.least = static_cast<std::uint32_t>(least);
+  if (most != none) from.most = static_cast<std::uint32_t>(most);
   GrammarBuilder builder(vocabulary, budget, /*fold=*/false);
   const std::uint32_t start = builder.add_rule();
-  builder.set_body(start, Compiler(builder, tags)
-                              .compile(free_text != document.end() && free_text->get<bool>(),
-                                       text_field(document, "separator", ""), least,
-                                       most == none ? std::nullopt : std::optional(most)));
+  builder.set_body(start, Compiler(builder, from).compile());
   return builder.build(start);
 }
 

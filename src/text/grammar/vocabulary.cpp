@@ -11,7 +11,7 @@ namespace {
 const std::string kNoText;
 
 std::vector<std::string> texts_of(const text::Tokenizer& tokenizer, std::size_t vocab_size,
-                                  bool first) {
+                                  bool first, std::span<const TokenId> shown) {
   if (!tokenizer.decodes_by_token()) {
     throw Error(ErrorKind::kUnsupported,
                 "constraints need a tokenizer whose tokens have texts of their own");
@@ -20,8 +20,9 @@ std::vector<std::string> texts_of(const text::Tokenizer& tokenizer, std::size_t 
   const std::size_t known = std::min(vocab_size, tokenizer.vocab_size());
   for (std::size_t i = 0; i < known; ++i) {
     const auto id = static_cast<TokenId>(i);
-    if (tokenizer.is_special(id)) continue;
-    tokenizer.append_bytes(id, first, /*skip_special=*/true, texts[i]);
+    const bool special = tokenizer.is_special(id);
+    if (special && std::find(shown.begin(), shown.end(), id) == shown.end()) continue;
+    tokenizer.append_bytes(id, first, /*skip_special=*/!special, texts[i]);
   }
   return texts;
 }
@@ -52,12 +53,13 @@ std::size_t hash_of(const Dfa& dfa) {
 
 ConstraintVocabulary::ConstraintVocabulary(const text::Tokenizer& tokenizer,
                                            std::span<const TokenId> end_tokens,
-                                           std::size_t vocab_size)
-    : ConstraintVocabulary(texts_of(tokenizer, vocab_size, /*first=*/false),
+                                           std::size_t vocab_size, std::span<const TokenId> shown)
+    : ConstraintVocabulary(texts_of(tokenizer, vocab_size, /*first=*/false, shown),
                            std::vector<TokenId>(end_tokens.begin(), end_tokens.end())) {
   tokenizer_ = &tokenizer;
+  shows_special_ = !shown.empty();
   std::vector<std::string> first =
-      without(texts_of(tokenizer, vocab_size, /*first=*/true), end_tokens);
+      without(texts_of(tokenizer, vocab_size, /*first=*/true, shown), end_tokens);
   if (first != texts_) {
     first_texts_ = std::move(first);
     first_trie_ = std::make_unique<TokenTrie>(first_texts_);
@@ -89,7 +91,7 @@ const std::string& ConstraintVocabulary::first_text(TokenId id) const {
 
 std::vector<TokenId> ConstraintVocabulary::encode(std::string_view text) const {
   if (tokenizer_ == nullptr) return {};
-  return tokenizer_->encode(text, {.add_special = false, .parse_special = false});
+  return tokenizer_->encode(text, {.add_special = false, .parse_special = shows_special_});
 }
 
 std::shared_ptr<const Terminal> ConstraintVocabulary::terminal(Dfa dfa) const {

@@ -21,10 +21,10 @@ namespace mistral::grammar {
 // Made once for a model. Thread safe.
 class ConstraintVocabulary {
  public:
-  // Special tokens are no text; `end_tokens` end an answer. The tokenizer must outlive it. Throws
-  // Error (kUnsupported) when a token's text depends on its neighbours.
+  // Special tokens are no text, but for those in `shown`; `end_tokens` end an answer. The tokenizer
+  // must outlive it. Throws Error (kUnsupported) when a token's text depends on its neighbours.
   ConstraintVocabulary(const text::Tokenizer& tokenizer, std::span<const TokenId> end_tokens,
-                       std::size_t vocab_size);
+                       std::size_t vocab_size, std::span<const TokenId> shown = {});
   // Of texts alone; nothing is then known about how text becomes tokens.
   ConstraintVocabulary(std::vector<std::string> texts, std::vector<TokenId> end_tokens);
 
@@ -48,6 +48,7 @@ class ConstraintVocabulary {
 
  private:
   const text::Tokenizer* tokenizer_ = nullptr;
+  bool shows_special_ = false;
   std::vector<std::string> texts_;
   std::vector<std::string> first_texts_;  // empty where they are the same
   std::vector<TokenId> end_tokens_;

@@ -34,8 +34,9 @@ const CallMark& name_mark() {
 
 }  // namespace
 
-ToolCallParser::ToolCallParser(const ToolSet& tools, ToolCallLimits limits, bool name_first)
-    : tools_(tools), limits_(limits), name_first_(name_first) {}
+ToolCallParser::ToolCallParser(const ToolSet& tools, ToolCallLimits limits, bool name_first,
+                               Accepts accepts)
+    : tools_(tools), limits_(limits), name_first_(name_first), accepts_(std::move(accepts)) {}
 
 std::vector<ToolCallEvent> ToolCallParser::push(std::string_view text) {
   for (const char c : text) {
@@ -202,7 +203,8 @@ void ToolCallParser::settle(Candidate candidate) {
 }
 
 void ToolCallParser::give_calls(std::vector<ToolCall>& calls) {
-  if (calls.size() > limits_.calls - calls_) {
+  const bool accepted = !accepts_ || std::ranges::all_of(calls, accepts_);
+  if (!accepted || calls.size() > limits_.calls - calls_) {
     reject();
     return;
   }

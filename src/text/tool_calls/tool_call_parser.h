@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,17 +39,19 @@ struct ToolCallEvent {
 // Reads an answer from which the reasoning has been taken (ReasoningSplitter). The forms of all
 // families are understood, whatever the model: fine-tuned ones use others' forms.
 //
-// A call is given out when it is complete, names a tool of the set and its arguments are an object
-// of JSON; then only. Everything else is content, unchanged. White space next to calls and marks
-// belongs to them and is left out. The result does not depend on how the text is cut into pieces,
-// and pieces of whole characters give pieces of whole characters. Takes time linear in the text.
-// Not thread safe; `tools` is borrowed.
+// A call is given out when it is complete, names a tool of the set, its arguments are an object of
+// JSON and whoever asked accepts it; then only. Everything else is content, unchanged. White space
+// next to calls and marks belongs to them and is left out. The result does not depend on how the
+// text is cut into pieces, and pieces of whole characters give pieces of whole characters. Takes
+// time linear in the text. Not thread safe; `tools` is borrowed.
 class ToolCallParser {
  public:
+  using Accepts = std::function<bool(const ToolCall&)>;
+
   // `name_first`: the answer itself may begin with a name and a line break, as the prompt ends with
-  // the mark of Functionary's format.
-  explicit ToolCallParser(const ToolSet& tools, ToolCallLimits limits = {},
-                          bool name_first = false);
+  // the mark of Functionary's format. `accepts`: calls that it refuses are content; empty: none.
+  explicit ToolCallParser(const ToolSet& tools, ToolCallLimits limits = {}, bool name_first = false,
+                          Accepts accepts = {});
 
   // What became certain with `text`.
   [[nodiscard]] std::vector<ToolCallEvent> push(std::string_view text);
@@ -92,6 +95,7 @@ class ToolCallParser {
   const ToolSet& tools_;
   ToolCallLimits limits_;
   bool name_first_;
+  Accepts accepts_;
   std::size_t calls_ = 0;
   std::vector<ToolCallEvent> events_;
 

@@ -157,6 +157,42 @@ TEST(Tagged, FreeTextWithCalls) {
                 {"tags[0].schema", "type"});
 }
 
+TEST(Tagged, TriggersAreFollowedByOneOfTheirCalls) {
+  const char* marked = R"({"tags":[{"begin":"<t>f ","schema":{"type":"integer"},"end":"</t>"},
+      {"begin":"<t>g ","schema":{"type":"boolean"},"end":"</t>"}],
+      "free_text":true,"triggers":["<t>"]})";
+  // A trigger that no call begins with is only forbidden.
+  const char* forbidden = R"({"tags":[{"begin":"<t>","schema":{"const":1}}],
+      "free_text":true,"triggers":["<t>","<u>"],"most":1})";
+  const char* start = R"({"tags":[{"begin":"f\n","schema":{"type":"integer"},"at_start":true},
+      {"begin":">f\n","schema":{"type":"integer"}}],"free_text":true})";
+  check(Kind::kTagged,
+        {{marked,
+          {"", "f 1</t>", "x<t>f 1</t>y<t>g true</t>", "<t<t>f 1</t>"},
+          {"<t>", "<t>x", "<t>f true</t>", "<t>g 1</t>", "x<t>f 1", "<t>f 1</t><t>h"}},
+         {forbidden, {"a", "<u", "a<t>1b"}, {"<u>", "<t>2", "a<t>1<t>1", "<t>1<u>"}},
+         {start,
+          {"", "f", "f\n1", "f\n1>f\n2 x", "all\n>f\n2", "x f\n", "x>f\n3y"},
+          {"f\n", "f\nx", "f\n>f\n1", "f\n1>f\nx"}}});
+  check_refused(Kind::kTagged, R"({"tags":[{"begin":"a"}],"free_text":true,"triggers":["b"]})",
+                {"tags[0].begin", "trigger"});
+  check_refused(Kind::kTagged, R"({"tags":[{"begin":"a"}],"free_text":true,"triggers":[""]})",
+                {"triggers"});
+}
+
+TEST(Tagged, ListsOfCallsHaveMarksAroundThem) {
+  const std::string list = R"({"tags":[{"begin":"f","schema":{"enum":[1,2]}}],
+      "open":"[T][","separator":", ","close":"]",)";
+  const std::string only = list + R"("least":1,"most":2})";
+  const std::string among_text = list + R"("free_text":true,"triggers":["[T]"]})";
+  check(Kind::kTagged, {{only.c_str(),
+                         {"[T][f1]", "[T][f1, f2]"},
+                         {"", "[T][]", "[T][f1", "[T][f1, f2, f1]", "f1", "[T][f3]"}},
+                        {among_text.c_str(),
+                         {"", "a[b]", "x[T][f1, f2]y[T][f1]"},
+                         {"[T]", "[T]x", "[T][f3]", "[T][f1, f2", "[T][]"}}});
+}
+
 TEST(JsonObject, IsAnyObject) {
   check(Kind::kJsonObject,
         {{"",
