@@ -135,13 +135,14 @@ class Hostile(ServerCase):
         user = {"role": "user", "content": "x"}
         deep = b'{"messages":' + b"[" * 10000 + b"]" * 10000 + b"}"
         chat = {"temperature": float("nan"), "top_p": 2, "max_tokens": -1, "seed": 2 ** 64,
-                "logit_bias": {"x": 1}, "stop": 5, "n": 10 ** 400, "top_k": 1e300,
+                "logit_bias": {"x": 1}, "stop": 5, "n": 10 ** 30, "top_k": 1e300,
                 "messages": [{"role": 5}], "response_format": {"type": "x"},
                 "tools": [{"type": "function", "function": {"name": 5}}],
                 "grammar": {"type": "regex", "value": "("}, "stream_options": 1}
         cases = [(post(CHAT, json.dumps({"messages": [user], field: value}).encode()), 400, field)
                  for field, value in chat.items()]
-        cases += [(post(CHAT, b"{"), 400, None), (post(CHAT, deep), 400, None),
+        cases += [(post(CHAT, b'{"messages":"x","n":1%s}' % (b"0" * 400)), 400, None),
+                  (post(CHAT, b"{"), 400, None), (post(CHAT, deep), 400, None),
                   (post(CHAT, b"", length=60 << 20), 413, None),
                   (post(CHAT, b"{}", more=b"X: " + b"a" * 65536 + b"\r\n"), 431, None),
                   (post("/none", b"{}"), 404, None), (post("/health", b"{}"), 405, None),
