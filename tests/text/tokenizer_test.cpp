@@ -366,6 +366,13 @@ TEST(TokenizerJsonErrors, NameTheEntry) {
   EXPECT_THAT(json_error(R"({"x":)" + deep), HasSubstr("nested deeper"));
 }
 
+TEST(TokenizerJson, TakesAnEmptyTextFirst) {
+  const auto tokenizer = HfTokenizer::parse(
+      R"({"model":{"type":"BPE","vocab":{"":0,"a":1,"b":2,"ab":3},"merges":["a b"]}})");
+  EXPECT_EQ(tokenizer->encode("ab"), std::vector<TokenId>{3});
+  EXPECT_EQ(tokenizer->vocab_size(), 4U);
+}
+
 TEST(TokenizerJson, CanLeaveSpecialTokensInTheTextAlone) {
   const auto tokenizer = HfTokenizer::parse(
       R"({"model":{"type":"BPE","vocab":{"<":0,"s":1,">":2,"x":3},"merges":[]},

@@ -101,6 +101,7 @@ std::string guess_type(const JsonReader& reader, const ModelLists& lists) {
 
 std::string_view ModelLists::keep(std::string_view text) {
   constexpr std::size_t kBlock = 1U << 18U;
+  if (text.empty()) return {};
   if (text.size() > free_) {
     size_ = std::max(kBlock, text.size());
     blocks_.push_back(std::make_unique_for_overwrite<char[]>(size_));
