@@ -190,7 +190,8 @@ def mixed(options):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["streams", "overload", "overhead", "mixed"])
     parser.add_argument("model")
     parser.add_argument("--bin")
