@@ -202,7 +202,7 @@ std::vector<RequestHandle> Engine::Impl::submit(Request request, std::int32_t co
       if (one.sampling.seed) *one.sampling.seed += static_cast<std::uint64_t>(i);
       auto channel = std::make_shared<RequestHandle::State>(cancellations);
       made.push_back(std::make_unique<Answer>(std::move(one), tokenizer, end_tokens, channel));
-      made.back()->most_tokens = std::min(limits.context_length, limits.cache_tokens);
+      made.back()->most_tokens = longest_sequence();
       if (i > 0) made.back()->leader = made.front().get();
       made.back()->leads = i == 0 && count > 1;
       handles.emplace_back(std::move(channel));

@@ -102,17 +102,6 @@ TEST(ChatCompletions, StreamsWhatItAnswersWhole) {
   }
 }
 
-// Whatever the model would say, it says this.
-void say(ServedFake& fake, const std::string& text) {
-  fake.model->last_id = 127;
-  fake.model->on_logits = [text](const nn::BatchSequence& sequence, std::int64_t position,
-                                 std::span<float> row) {
-    const auto at = static_cast<std::size_t>(position + 1 - sequence.rope_length);
-    std::fill(row.begin(), row.end(), 0.0F);
-    row[at < text.size() ? static_cast<std::size_t>(text[at]) : 0U] = 9;
-  };
-}
-
 Json with_tools(Json body) {
   body["tools"] = Json::parse(
       R"([{"type":"function","function":{"name":"weather","parameters":{"type":"object"}}}])");

@@ -1,9 +1,11 @@
 // A server without sockets: a model that needs no weights, its engine, the routes, and a client.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -151,6 +153,18 @@ inline Answered post(ApiServer& api, const std::string& path, const Json& body) 
 }
 inline Answered get(ApiServer& api, const std::string& path) {
   return send(api, {.method = "GET", .path = path});
+}
+
+// Whatever the model would say, it would most like to say this. What a constraint makes it say
+// instead goes on with what this ends with.
+inline void say(ServedFake& fake, const std::string& text) {
+  fake.model->last_id = 127;
+  fake.model->on_logits = [text](const nn::BatchSequence& sequence, std::int64_t position,
+                                 std::span<float> row) {
+    const auto at = static_cast<std::size_t>(position + 1 - sequence.rope_length);
+    std::fill(row.begin(), row.end(), 0.0F);
+    row[at < text.size() ? static_cast<std::size_t>(text[at]) : 0U] = 9;
+  };
 }
 
 }  // namespace mistral::server

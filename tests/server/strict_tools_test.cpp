@@ -15,18 +15,6 @@ constexpr const char* kHermes =
     "{{ '<tool_call>' }}{% for m in messages %}{{ m['content'] }}{% endfor %}";
 constexpr const char* kFunctionary = "{{ 'recipient' }}>>>{{ messages[0]['content'] }}>>>";
 
-// Whatever the model would say, it would most like to say this.
-void say(ServedFake& fake, const std::string& text) {
-  fake.model->last_id = 127;
-  fake.model->on_logits = [text](const nn::BatchSequence& sequence, std::int64_t position,
-                                 std::span<float> row) {
-    const auto at = static_cast<std::size_t>(position + 1 - sequence.rope_length);
-    std::fill(row.begin(), row.end(), 0.0F);
-    // What is forced to differ goes on with what it ends with.
-    row[at < text.size() ? static_cast<std::size_t>(text[at]) : 0U] = 9;
-  };
-}
-
 // Two tools whose arguments are {"n": 1} or {"n": 2}; only the first is strict.
 Json body_of(bool strict) {
   Json body = {{"messages", {{{"role", "user"}, {"content", "x"}}}},
