@@ -12,6 +12,7 @@ import random
 import re
 import sys
 import threading
+import time
 import unittest
 
 from fake_server import FakeServer, WEB, chunk, text_chunks
@@ -174,6 +175,7 @@ class Chat(PageCase):
         self.assertTrue(self.browser.shown("#stop"))
         self.assertFalse(self.browser.shown("#send"))
         self.picture("streaming")
+        time.sleep(0.2)  # a rate is told of answers that took a while
         go_on.set()
         self.idle()
         self.assertEqual(self.answers(), ["Half of it all."])
