@@ -44,7 +44,7 @@ std::unique_ptr<Weight> CpuBackend::pack(const TensorView& source, DType storage
                      to_string(source.shape), mistral::name(source.dtype), source.data.size(),
                      mistral::name(type));
   }
-  return std::make_unique<PackedWeight>(source, type, kernels_.bf16_matmul != nullptr, pool_,
+  return std::make_unique<CpuWeight>(source, type, kernels_.bf16_matmul != nullptr, pool_,
                                         on_done);
 }
 

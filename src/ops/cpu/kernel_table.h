@@ -12,7 +12,7 @@
 
 namespace mistral::ops::cpu {
 
-// A unit, two panels of 16 outputs that stand interleaved in memory (packed_weight.h), times rows
+// A unit, two panels of 16 outputs that stand interleaved in memory (cpu_weight.h), times rows
 // of one input.
 inline constexpr int kUnitPanels = 2;
 inline constexpr int kUnitColumns = kUnitPanels * 16;

@@ -28,11 +28,11 @@ inline constexpr std::int64_t kUnitRows = 2 * kPanelRows;
 enum class UnitLayout { kInterleaved, kDense, kPairs, kRaw };
 [[nodiscard]] UnitLayout unit_layout(DType dtype);
 
-class PackedWeight final : public Weight {
+class CpuWeight final : public Weight {
  public:
   // Packs on all threads of `pool`; see Backend::pack(). `bf16_inputs`: large BF16 matrices are
   // multiplied with bf16 inputs, not f32.
-  PackedWeight(const TensorView& source, DType storage, bool bf16_inputs, ThreadPool& pool,
+  CpuWeight(const TensorView& source, DType storage, bool bf16_inputs, ThreadPool& pool,
                const ReleaseCallback& on_done);
 
   [[nodiscard]] std::uint64_t bytes() const override { return buffer_.size(); }

@@ -1,4 +1,4 @@
-#include "ops/cpu/packed_weight.h"
+#include "ops/cpu/cpu_weight.h"
 
 #include <algorithm>
 #include <array>
@@ -215,7 +215,7 @@ UnitLayout unit_layout(DType dtype) {
   }
 }
 
-PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_inputs,
+CpuWeight::CpuWeight(const TensorView& source, DType storage, bool bf16_inputs,
                            ThreadPool& pool, const ReleaseCallback& on_done)
     : Weight(source.shape[0], source.shape[1], storage),
       layout_(unit_layout(storage)),
@@ -241,7 +241,7 @@ PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_in
   }
 }
 
-void PackedWeight::pack_unit(const TensorView& source, std::int64_t index) {
+void CpuWeight::pack_unit(const TensorView& source, std::int64_t index) {
   const std::int64_t first_row = index * kUnitRows;
   const int rows = static_cast<int>(std::min(kUnitRows, out() - first_row));
   const std::int64_t row_size = row_bytes(dtype(), in());
@@ -294,7 +294,7 @@ void PackedWeight::pack_unit(const TensorView& source, std::int64_t index) {
   }
 }
 
-void PackedWeight::dequantize_row(std::int64_t row, float* out) const {
+void CpuWeight::dequantize_row(std::int64_t row, float* out) const {
   const std::byte* base = unit(row / kUnitRows);
   const int r = static_cast<int>(row % kUnitRows);
   switch (layout_) {
