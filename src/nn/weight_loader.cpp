@@ -1,5 +1,6 @@
 #include "nn/weight_loader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -8,6 +9,9 @@
 
 namespace mistral::nn {
 namespace {
+
+// Of a matrix that stays in its file, at once: so progress is told while it is read.
+constexpr std::size_t kPopulated = std::size_t{16} << 20;
 
 // Tensors may claim more than their file has: elements that are stored once and repeated.
 void check_elements(std::int64_t rows, std::int64_t columns) {
@@ -99,6 +103,22 @@ DType WeightLoader::storage_for(DType dtype) const {
   return computable ? DType::kCount : DType::kF32;
 }
 
+bool WeightLoader::stays(const formats::TensorInfo& tensor, std::int64_t in, DType storage) const {
+  return keeper_ && !tensor.scattered &&
+         (storage == DType::kCount || storage == tensor.view.dtype) &&
+         backend_->keeps(tensor.view.dtype, in);
+}
+
+std::uint64_t WeightLoader::copied_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const formats::TensorInfo& tensor : source_.tensors()) {
+    if (!stays(tensor, tensor.view.shape.row_length(), storage_for(tensor.view.dtype))) {
+      bytes += byte_size(tensor.view);
+    }
+  }
+  return bytes;
+}
+
 std::span<const std::byte> WeightLoader::data_of(const formats::TensorInfo& tensor) {
   if (!tensor.scattered) return tensor.view.data;
   for (const Collected& kept : collected_) {
@@ -119,6 +139,16 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
   view.shape = Shape{{out, in}};
   view.data = data;
   try {
+    if (stays(tensor, in, storage)) {
+      std::unique_ptr<ops::Weight> weight = backend_->keep(view, keeper_);
+      for (std::size_t at = 0; at < data.size(); at += kPopulated) {
+        formats::TensorInfo part = tensor;
+        part.view.data = data.subspan(at, std::min(kPopulated, data.size() - at));
+        source_.populate(part);
+        advance(part.view.data.size());
+      }
+      return weight;
+    }
     return backend_->pack(view, storage, [&](std::span<const std::byte> done) {
       if (!tensor.scattered) {
         formats::TensorInfo part = tensor;
@@ -293,7 +323,8 @@ void WeightLoader::release(const std::string& name) {
   for (Collected& kept : collected_) {
     if (kept.tensor == &tensor) kept = {};
   }
-  if (!tensor.scattered) source_.release(tensor);
+  const bool kept = stays(tensor, tensor.view.shape.row_length(), storage_for(tensor.view.dtype));
+  if (!tensor.scattered && !kept) source_.release(tensor);
 }
 
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size, float offset) {

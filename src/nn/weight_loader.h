@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/progress.h"
@@ -32,6 +33,11 @@ class WeightLoader {
 
   // While it loads, what `order` names is read ahead: the tensors as they will be taken.
   void read_ahead(const std::vector<const formats::TensorInfo*>& order, ReadAhead::Behind behind);
+  // Matrices that the backend can read as they stand in the file are not copied from here on;
+  // `keeper` keeps the source.
+  void keep_in_file(std::shared_ptr<const void> keeper) { keeper_ = std::move(keeper); }
+  // Bytes of the source's tensors that are copied, as far as can be known before they are taken.
+  [[nodiscard]] std::uint64_t copied_bytes() const;
   // Tensors in the order in which they were asked for, each as often as it was.
   [[nodiscard]] const std::vector<const formats::TensorInfo*>& order() const { return order_; }
 
@@ -106,6 +112,8 @@ class WeightLoader {
   // Any tensor that is taken is looked up here.
   [[nodiscard]] const formats::TensorInfo& take(const std::string& name);
   [[nodiscard]] DType storage_for(DType dtype) const;
+  // Whether a matrix of the tensor with rows of `in` is read where it stands in the file.
+  [[nodiscard]] bool stays(const formats::TensorInfo& tensor, std::int64_t in, DType storage) const;
   // The elements of a tensor one after another: in the file, or collected where they are scattered.
   [[nodiscard]] std::span<const std::byte> data_of(const formats::TensorInfo& tensor);
   [[nodiscard]] std::shared_ptr<const ops::Weight> pack(const formats::TensorInfo& tensor,
@@ -123,6 +131,7 @@ class WeightLoader {
   ops::Backend* backend_;
   DType storage_;
   ProgressCallback on_progress_;
+  std::shared_ptr<const void> keeper_;
   // The two scattered tensors that were read last: experts are taken in turns from a pair of them,
   // and one that is collected anew for each part of it would be read as often as it has parts.
   struct Collected {

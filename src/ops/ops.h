@@ -22,7 +22,7 @@
 
 namespace mistral::ops {
 
-// A matrix [out, in] in the layout of a backend's kernels. Immutable after pack().
+// A matrix [out, in] as a backend's kernels read it. Immutable.
 class Weight {
  public:
   virtual ~Weight() = default;
@@ -198,6 +198,15 @@ class Backend {
   // kInvalidFile).
   [[nodiscard]] virtual std::unique_ptr<Weight> pack(const TensorView& source, DType storage,
                                                      const ReleaseCallback& on_done) = 0;
+
+  // Whether keep() takes matrices of this type with rows of `in`.
+  [[nodiscard]] virtual bool keeps(DType /*dtype*/, std::int64_t /*in*/) const { return false; }
+  // A matrix [out, in] that is not copied but read where it stands, at any address; `keeper` keeps
+  // it there, unchanged. Throws as pack().
+  [[nodiscard]] virtual std::unique_ptr<Weight> keep(const TensorView& source,
+                                                     std::shared_ptr<const void> /*keeper*/) {
+    return pack(source, DType::kCount, nullptr);
+  }
 
   // out[i] = table[ids[i]] * scale. Ids are checked by the caller.
   virtual void embed(const Weight& table, std::span<const TokenId> ids, float scale, Rows out) = 0;

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "ops/activation_buffer.h"
+#include "ops/cpu/cpu_weight.h"
 #include "ops/cpu/expert_plan.h"
 #include "ops/cpu/kernel_table.h"
-#include "ops/cpu/cpu_weight.h"
 #include "ops/ops.h"
 #include "ops/routing.h"
 
@@ -25,6 +25,9 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::string_view name() const override { return kernels_.name; }
   [[nodiscard]] ThreadPool& pool() const override { return pool_; }
   [[nodiscard]] bool supports(DType dtype) const override;
+  [[nodiscard]] bool keeps(DType dtype, std::int64_t in) const override;
+  [[nodiscard]] std::unique_ptr<Weight> keep(const TensorView& source,
+                                             std::shared_ptr<const void> keeper) override;
   [[nodiscard]] std::unique_ptr<Weight> pack(const TensorView& source, DType storage,
                                              const ReleaseCallback& on_done) override;
 

@@ -22,6 +22,7 @@ void CpuBackend::product(const CpuWeight& weight, std::int64_t unit, const Activ
   MatmulTask task;
   task.dtype = weight.dtype();
   task.unit = weight.unit(unit);
+  task.stored_rows = weight.stored_rows(unit);
   task.in = weight.in();
   task.input = &in;
   task.first_row = first_row;

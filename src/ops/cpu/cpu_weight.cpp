@@ -215,14 +215,15 @@ UnitLayout unit_layout(DType dtype) {
   }
 }
 
-CpuWeight::CpuWeight(const TensorView& source, DType storage, bool bf16_inputs,
-                           ThreadPool& pool, const ReleaseCallback& on_done)
+CpuWeight::CpuWeight(const TensorView& source, DType storage, bool bf16_inputs, ThreadPool& pool,
+                     const ReleaseCallback& on_done)
     : Weight(source.shape[0], source.shape[1], storage),
       layout_(unit_layout(storage)),
       form_(form_of(storage, source.shape[0] * source.shape[1], bf16_inputs)),
       unit_bytes_(unit_size(storage, source.shape[1])),
-      buffer_(ops::packed_bytes(storage, source.shape[0], source.shape[1]),
-              PageBuffer::Pages::kLarge) {
+      bytes_(ops::packed_bytes(storage, source.shape[0], source.shape[1])),
+      buffer_(bytes_, PageBuffer::Pages::kLarge),
+      base_(buffer_.data()) {
   // In slices, so that source and copy are never both in memory as a whole.
   const std::int64_t source_row = row_bytes(source.dtype, in());
   const std::int64_t slice = std::max<std::int64_t>(
@@ -230,7 +231,9 @@ CpuWeight::CpuWeight(const TensorView& source, DType storage, bool bf16_inputs,
   for (std::int64_t first = 0; first < units(); first += slice) {
     const std::int64_t count = std::min(slice, units() - first);
     pool.run(count, 1, [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t u = begin; u < end; ++u) pack_unit(source, first + u);
+      for (std::int64_t u = begin; u < end; ++u) {
+        pack_unit(source, first + u, buffer_.data() + (first + u) * unit_bytes_);
+      }
     });
     if (on_done) {
       const std::int64_t row_begin = first * kUnitRows;
@@ -241,7 +244,27 @@ CpuWeight::CpuWeight(const TensorView& source, DType storage, bool bf16_inputs,
   }
 }
 
-void CpuWeight::pack_unit(const TensorView& source, std::int64_t index) {
+CpuWeight::CpuWeight(const TensorView& source, bool bf16_inputs, std::shared_ptr<const void> keeper)
+    : Weight(source.shape[0], source.shape[1], source.dtype),
+      layout_(UnitLayout::kRaw),
+      form_(form_of(source.dtype, source.shape[0] * source.shape[1], bf16_inputs)),
+      unit_bytes_(row_bytes(source.dtype, source.shape[1]) * kUnitRows),
+      bytes_(source.data.size()),
+      keeper_(std::move(keeper)),
+      base_(source.data.data()) {}
+
+bool CpuWeight::can_stay(DType dtype, std::int64_t in) {
+  switch (unit_layout(dtype)) {
+    case UnitLayout::kInterleaved:
+      return false;
+    case UnitLayout::kPairs:
+      return in % 2 == 0;
+    default:
+      return true;
+  }
+}
+
+void CpuWeight::pack_unit(const TensorView& source, std::int64_t index, std::byte* unit) const {
   const std::int64_t first_row = index * kUnitRows;
   const int rows = static_cast<int>(std::min(kUnitRows, out() - first_row));
   const std::int64_t row_size = row_bytes(dtype(), in());
@@ -257,7 +280,6 @@ void CpuWeight::pack_unit(const TensorView& source, std::int64_t index) {
     }
     base = encoded.data();
   }
-  std::byte* unit = buffer_.data() + index * unit_bytes_;
   switch (layout_) {
     case UnitLayout::kRaw:
       std::memcpy(unit, base, static_cast<std::size_t>(rows * row_size));

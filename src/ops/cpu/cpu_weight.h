@@ -1,8 +1,7 @@
-// Weights in the layout of the CPU kernels.
+// Weights as the CPU kernels read them.
 //
-// A matrix is cut into units of 32 output rows (the last one is padded with zeros), each a stretch
-// of memory that a kernel reads from one end to the other. What the kernels of a type want decides
-// the layout inside a unit:
+// A matrix is cut into units of 32 output rows, each a stretch of memory that a kernel reads from
+// one end to the other. What the kernels of a type want decides the layout inside a unit:
 // - kInterleaved (block formats with int8 kernels): two panels of 16 rows, whose blocks along k
 //   alternate. Inside a panel's block every field of the 16 rows is interleaved in units of its
 //   natural width, so that the 4 codes of one row that a dot-product instruction multiplies stand
@@ -10,9 +9,12 @@
 //   lane, bit s for step s of 4 codes. Size: exactly that of the file.
 // - kDense (F32, F16): [k][32].
 // - kPairs (BF16): [k / 2][32][2], an odd last k joined by zero.
-// - kRaw (all other types): rows as in the file; the kernel decodes them on the way.
+// - kRaw (all other types, and any type of numbers that was not packed): rows as in the file; the
+//   kernel decodes them on the way.
+// The last unit of a packed matrix is padded with zeros; one of rows as in the file just ends.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,24 +35,37 @@ class CpuWeight final : public Weight {
   // Packs on all threads of `pool`; see Backend::pack(). `bf16_inputs`: large BF16 matrices are
   // multiplied with bf16 inputs, not f32.
   CpuWeight(const TensorView& source, DType storage, bool bf16_inputs, ThreadPool& pool,
-               const ReleaseCallback& on_done);
+            const ReleaseCallback& on_done);
+  // Reads the rows of `source` where they stand, as long as `keeper` keeps them there; see
+  // Backend::keep(). The type must be one that can_stay().
+  CpuWeight(const TensorView& source, bool bf16_inputs, std::shared_ptr<const void> keeper);
 
-  [[nodiscard]] std::uint64_t bytes() const override { return buffer_.size(); }
+  // Whether kernels can read rows of this type and length as they stand in a file.
+  [[nodiscard]] static bool can_stay(DType dtype, std::int64_t in);
+
+  [[nodiscard]] std::uint64_t bytes() const override { return bytes_; }
   [[nodiscard]] ActivationForm input_form() const override { return form_; }
   void dequantize_row(std::int64_t row, float* out) const override;
 
   [[nodiscard]] std::int64_t units() const { return (out() + kUnitRows - 1) / kUnitRows; }
   [[nodiscard]] const std::byte* unit(std::int64_t index) const {
-    return buffer_.data() + index * unit_bytes_;
+    return base_ + index * unit_bytes_;
+  }
+  // Rows in the unit that stand there as in a file; 0: it is packed.
+  [[nodiscard]] std::int64_t stored_rows(std::int64_t index) const {
+    return layout_ == UnitLayout::kRaw ? std::min(kUnitRows, out() - index * kUnitRows) : 0;
   }
 
  private:
-  void pack_unit(const TensorView& source, std::int64_t index);
+  void pack_unit(const TensorView& source, std::int64_t index, std::byte* unit) const;
 
   UnitLayout layout_;
   ActivationForm form_;
   std::int64_t unit_bytes_;
-  PageBuffer buffer_;
+  std::uint64_t bytes_;
+  PageBuffer buffer_;  // empty where another keeps the rows
+  std::shared_ptr<const void> keeper_;
+  const std::byte* base_;
 };
 
 }  // namespace mistral::ops::cpu

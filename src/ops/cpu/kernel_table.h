@@ -20,6 +20,8 @@ inline constexpr int kUnitColumns = kUnitPanels * 16;
 struct MatmulTask {
   DType dtype = DType::kF32;
   const std::byte* unit = nullptr;
+  // So many rows stand in the unit one after another, as in a file; 0: it is packed.
+  std::int64_t stored_rows = 0;
   std::int64_t in = 0;
   const Activations* input = nullptr;
   std::int64_t first_row = 0;
