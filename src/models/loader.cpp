@@ -78,6 +78,7 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
                               [&] { load_text_side(path, description, model, options.text); });
   nn::DecoderWeights weights = nn::load_weights(description.spec, loader);
   text_side.get();
+  model.packing = loader.finish();
   if (model.tokenizer) {
     log::debug("tokenizer: {} tokens; end tokens [{}]", model.tokenizer->vocab_size(),
                fmt::join(model.end_tokens, ", "));

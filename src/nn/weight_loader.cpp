@@ -47,7 +47,8 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
 
 void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order,
                               ReadAhead::Behind behind) {
-  read_ahead_.emplace(source_, ReadAhead(order, behind));
+  forget_ = behind == ReadAhead::Behind::kForget;
+  read_ahead_ = std::make_unique<ReadAheadThreads>(source_, ReadAhead(order, behind));
   read_ahead_->advance(done_);
 }
 
@@ -139,16 +140,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
   view.shape = Shape{{out, in}};
   view.data = data;
   try {
-    if (stays(tensor, in, storage)) {
-      std::unique_ptr<ops::Weight> weight = backend_->keep(view, keeper_);
-      for (std::size_t at = 0; at < data.size(); at += kPopulated) {
-        formats::TensorInfo part = tensor;
-        part.view.data = data.subspan(at, std::min(kPopulated, data.size() - at));
-        source_.populate(part);
-        advance(part.view.data.size());
-      }
-      return weight;
-    }
+    if (stays(tensor, in, storage)) return keep(tensor, view);
     return backend_->pack(view, storage, [&](std::span<const std::byte> done) {
       if (!tensor.scattered) {
         formats::TensorInfo part = tensor;
@@ -161,6 +153,29 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
     throw error.add_context(
         fmt::format("{}: tensor '{}'", source_.files()[tensor.file].string(), tensor.name));
   }
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::keep(const formats::TensorInfo& tensor,
+                                                      const TensorView& view) {
+  formats::TensorInfo rows{{}, view, tensor.file, false};
+  kept_.push_back({backend_->keep(view, keeper_), rows});
+  // The first tokens are computed while the last weights are being read.
+  if (done_ < total_ / 4 * 3) {
+    for (std::size_t at = 0; at < view.data.size(); at += kPopulated) {
+      rows.view.data = view.data.subspan(at, std::min(kPopulated, view.data.size() - at));
+      source_.populate(rows);
+      advance(rows.view.data.size());
+    }
+  } else if (on_progress_) {
+    on_progress_(done_ += view.data.size(), total_);
+  }
+  return kept_.back().weight;
+}
+
+std::unique_ptr<BackgroundPacking> WeightLoader::finish() {
+  if (kept_.empty()) return nullptr;
+  return std::make_unique<BackgroundPacking>(source_, keeper_, std::move(read_ahead_),
+                                             std::move(kept_), forget_);
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name, std::int64_t out,

@@ -6,6 +6,7 @@
 // for bit; never on the other rows, on how rows are split over calls, or on the number of threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,7 +23,10 @@
 
 namespace mistral::ops {
 
-// A matrix [out, in] as a backend's kernels read it. Immutable.
+// Called after a part of the source has been copied and may be released.
+using ReleaseCallback = std::function<void(std::span<const std::byte> done)>;
+
+// A matrix [out, in] as a backend's kernels read it. What is computed with it never changes.
 class Weight {
  public:
   virtual ~Weight() = default;
@@ -33,6 +37,12 @@ class Weight {
   [[nodiscard]] virtual ActivationForm input_form() const = 0;
   // Row `row` as f32 [in] (embedding look-up from a matrix that is also the output head).
   virtual void dequantize_row(std::int64_t row, float* out) const = 0;
+  // Copies what Backend::keep() left where it stands into the kernels' layout, by this thread
+  // alone, while others compute with it: they get the same bits before and after. Parts that are
+  // named done may still be read a last time. Ends early, without a change, when `stop` becomes
+  // true. Throws Error (kResource). Not by two threads at once.
+  virtual void pack_kept(const std::atomic<bool>& /*stop*/,
+                         const ReleaseCallback& /*on_done*/) const {}
 
  protected:
   Weight(std::int64_t out, std::int64_t in, DType dtype) : out_(out), in_(in), dtype_(dtype) {}
@@ -42,9 +52,6 @@ class Weight {
   std::int64_t in_;
   DType dtype_;
 };
-
-// Called after a part of the source has been copied and may be released.
-using ReleaseCallback = std::function<void(std::span<const std::byte> done)>;
 
 enum class Activation {
   kSilu,

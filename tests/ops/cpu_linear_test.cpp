@@ -1,6 +1,7 @@
 // Products of the CPU kernels with the reference, over all weight types and odd shapes; and the
 // same bits for a row whatever stands beside it.
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -145,22 +146,40 @@ TEST_P(CpuLinear, RowsThatStayInTheirFileGiveTheSameBits) {
       TensorView view = matrix.view;
       view.data = std::span(*moved).subspan(1);
       const auto kept = backends_.threaded->keep(view, moved);
+      auto* file = moved.get();
       moved.reset();  // the weight keeps it
       const auto weight = packed(*backends_.cpu, matrix.view);
       EXPECT_EQ(kept->bytes(), matrix.view.data.size());
       ASSERT_EQ(kept->input_form(), weight->input_form());
-      for (const std::int64_t rows : {1, 3, 37}) {
-        const auto x = test::random_values(rows * in, static_cast<std::uint32_t>(rows));
-        ActivationBuffers buffers = activations(*backends_.cpu, x, rows, *weight);
-        ASSERT_NO_FATAL_FAILURE(
-            test::expect_same_bits(product(*backends_.threaded, *kept, buffers.view()),
-                                   product(*backends_.cpu, *weight, buffers.view())));
-      }
-      std::vector<float> row(static_cast<std::size_t>(in));
-      std::vector<float> expected(row.size());
-      kept->dequantize_row(out - 1, row.data());
-      weight->dequantize_row(out - 1, expected.data());
-      test::expect_same_bits(row, expected);
+      const auto expect_same = [&] {
+        for (const std::int64_t rows : {1, 2, 3, 37}) {
+          const auto x = test::random_values(rows * in, static_cast<std::uint32_t>(rows));
+          ActivationBuffers buffers = activations(*backends_.cpu, x, rows, *weight);
+          ASSERT_NO_FATAL_FAILURE(
+              test::expect_same_bits(product(*backends_.threaded, *kept, buffers.view()),
+                                     product(*backends_.cpu, *weight, buffers.view())));
+        }
+        std::vector<float> row(static_cast<std::size_t>(in));
+        std::vector<float> expected(row.size());
+        kept->dequantize_row(out - 1, row.data());
+        weight->dequantize_row(out - 1, expected.data());
+        test::expect_same_bits(row, expected);
+      };
+      ASSERT_NO_FATAL_FAILURE(expect_same());
+      // Packing that is stopped changes nothing, nor does packing, but that the rows are done with.
+      std::atomic<bool> stop = true;
+      std::size_t done = 0;
+      const auto count = [&](std::span<const std::byte> part) { done += part.size(); };
+      kept->pack_kept(stop, count);
+      EXPECT_EQ(done, 0U);
+      ASSERT_NO_FATAL_FAILURE(expect_same());
+      stop = false;
+      kept->pack_kept(stop, count);
+      kept->pack_kept(stop, count);
+      const bool numbers = info(dtype).block_elements == 1;
+      EXPECT_EQ(done, numbers ? matrix.view.data.size() : 0U);
+      if (numbers) std::fill(file->begin(), file->end(), std::byte{0xFF});
+      ASSERT_NO_FATAL_FAILURE(expect_same());
     }
   }
   EXPECT_GT(kept_types, 3 * 4);

@@ -21,8 +21,9 @@ void CpuBackend::product(const CpuWeight& weight, std::int64_t unit, const Activ
                          Worker& worker) const {
   MatmulTask task;
   task.dtype = weight.dtype();
-  task.unit = weight.unit(unit);
-  task.stored_rows = weight.stored_rows(unit);
+  const CpuWeight::Unit weights = weight.unit(unit);
+  task.unit = weights.data;
+  task.stored_rows = weights.stored_rows;
   task.in = weight.in();
   task.input = &in;
   task.first_row = first_row;

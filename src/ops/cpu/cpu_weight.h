@@ -15,6 +15,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,26 +47,38 @@ class CpuWeight final : public Weight {
   [[nodiscard]] std::uint64_t bytes() const override { return bytes_; }
   [[nodiscard]] ActivationForm input_form() const override { return form_; }
   void dequantize_row(std::int64_t row, float* out) const override;
+  void pack_kept(const std::atomic<bool>& stop, const ReleaseCallback& on_done) const override;
 
   [[nodiscard]] std::int64_t units() const { return (out() + kUnitRows - 1) / kUnitRows; }
-  [[nodiscard]] const std::byte* unit(std::int64_t index) const {
-    return base_ + index * unit_bytes_;
-  }
-  // Rows in the unit that stand there as in a file; 0: it is packed.
-  [[nodiscard]] std::int64_t stored_rows(std::int64_t index) const {
-    return layout_ == UnitLayout::kRaw ? std::min(kUnitRows, out() - index * kUnitRows) : 0;
+  struct Unit {
+    const std::byte* data = nullptr;
+    std::int64_t stored_rows = 0;  // that stand there as in a file; 0: it is packed
+  };
+  [[nodiscard]] Unit unit(std::int64_t index) const {
+    const Form& form = *form_now_.load(std::memory_order_acquire);
+    return {form.base + index * form.unit_bytes,
+            form.layout == UnitLayout::kRaw ? std::min(kUnitRows, out() - index * kUnitRows) : 0};
   }
 
  private:
+  struct Form {
+    UnitLayout layout = UnitLayout::kRaw;
+    std::int64_t unit_bytes = 0;
+    const std::byte* base = nullptr;
+  };
+
+  [[nodiscard]] Form packed_form() const;
   void pack_unit(const TensorView& source, std::int64_t index, std::byte* unit) const;
 
-  UnitLayout layout_;
   ActivationForm form_;
-  std::int64_t unit_bytes_;
   std::uint64_t bytes_;
-  PageBuffer buffer_;  // empty where another keeps the rows
-  std::shared_ptr<const void> keeper_;
-  const std::byte* base_;
+  std::shared_ptr<const void> keeper_;  // of the stored rows
+  Form stored_;                         // its base is null where nobody keeps them
+  // Packed: at once, or later by pack_kept(), which only one thread may be in. What is computed
+  // meanwhile goes on with the stored rows, which stay where they are.
+  mutable PageBuffer buffer_;
+  mutable Form packed_;
+  mutable std::atomic<const Form*> form_now_;
 };
 
 }  // namespace mistral::ops::cpu
