@@ -157,7 +157,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
 
 std::shared_ptr<const ops::Weight> WeightLoader::keep(const formats::TensorInfo& tensor,
                                                       const TensorView& view) {
-  formats::TensorInfo rows{{}, view, tensor.file, false};
+  formats::TensorInfo rows{tensor.name, view, tensor.file, false};
   kept_.push_back({backend_->keep(view, keeper_), rows});
   // The first tokens are computed while the last weights are being read.
   if (done_ < total_ / 4 * 3) {
