@@ -128,6 +128,7 @@ class BenchCommand final : public Command {
       const std::uint64_t total =
           threads_.size() * cases.size() * static_cast<std::uint64_t>(repetitions_);
       runner.warm_up();
+      session.wait_for_packing();
       for (const PlannedCase& c : cases) {
         const BenchTimes times =
             runner.run(c.test, repetitions_, [&] { bar.update(++done, total); });
@@ -182,6 +183,7 @@ class BenchCommand final : public Command {
     const BenchModel model = {session.model().name, session.model().architecture,
                               session.model().parameters};
     (void)run_serving(session, {.prompt = 16, .answer = 4}, 0);  // warms up
+    session.wait_for_packing();
     std::vector<ServingMeasurement> measurements;
     for (const std::int64_t streams : streams_) {
       const ServingCase test{.streams = streams,

@@ -26,6 +26,11 @@ class Session {
   // Used by the model: outside the engine's thread nobody may run anything on it.
   [[nodiscard]] ThreadPool& pool() { return pool_; }
 
+  // Returns when what makes the model faster after it was loaded is done: for measurements.
+  void wait_for_packing() const {
+    if (loaded_.packing) loaded_.packing->finish();
+  }
+
   [[nodiscard]] std::int64_t context_length() const { return loaded_.model->context_length(); }
   [[nodiscard]] std::int64_t vocab_size() const { return loaded_.model->vocab_size(); }
   // A request with this prompt. Throws Error when the constraint among the settings is wrong.

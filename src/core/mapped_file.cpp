@@ -147,4 +147,18 @@ void MappedFile::prefetch(std::span<const std::byte> part) const {
   if (left > 0) advise((end - left) & ~(page_size() - 1), end, MADV_WILLNEED);
 }
 
+void MappedFile::populate(std::span<const std::byte> part) const {
+  if (part.empty()) return;
+  const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(part.data()) & ~(page_size() - 1);
+  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(part.data()) + part.size();
+  while (::madvise(reinterpret_cast<void*>(first), end - first, MADV_POPULATE_READ) != 0) {
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EFAULT) {
+      throw make_error(ErrorKind::kInvalidFile, "'{}' became shorter while it was read",
+                       path_.string());
+    }
+    return;  // before Linux 5.14: they come when they are touched
+  }
+}
+
 }  // namespace mistral

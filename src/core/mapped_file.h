@@ -29,6 +29,9 @@ class MappedFile {
   void forget(std::span<const std::byte> part) const;
   // Reads `part` into the system's cache of files and returns when it is there.
   void prefetch(std::span<const std::byte> part) const;
+  // Brings the pages of `part` into the process, so that none is looked for when it is touched.
+  // Throws Error (kInvalidFile) when the file does not have them any more.
+  void populate(std::span<const std::byte> part) const;
 
  private:
   std::filesystem::path path_;

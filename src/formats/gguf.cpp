@@ -95,5 +95,8 @@ void GgufFile::forget(const TensorInfo& tensor) const {
 void GgufFile::prefetch(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).prefetch(tensor.view.data);
 }
+void GgufFile::populate(const TensorInfo& tensor) const {
+  impl_->mappings.at(tensor.file).populate(tensor.view.data);
+}
 
 }  // namespace mistral::formats

@@ -113,6 +113,7 @@ class GgufFile final : public WeightSource {
   void release(const TensorInfo& tensor) const override;
   void forget(const TensorInfo& tensor) const override;
   void prefetch(const TensorInfo& tensor) const override;
+  void populate(const TensorInfo& tensor) const override;
 
  private:
   struct Impl;

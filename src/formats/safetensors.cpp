@@ -78,5 +78,8 @@ void SafetensorsFile::forget(const TensorInfo& tensor) const {
 void SafetensorsFile::prefetch(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).prefetch(tensor.view.data);
 }
+void SafetensorsFile::populate(const TensorInfo& tensor) const {
+  impl_->mappings.at(tensor.file).populate(tensor.view.data);
+}
 
 }  // namespace mistral::formats

@@ -91,5 +91,8 @@ void TorchFile::forget(const TensorInfo& tensor) const {
 void TorchFile::prefetch(const TensorInfo& tensor) const {
   impl_->mappings.at(tensor.file).prefetch(tensor.view.data);
 }
+void TorchFile::populate(const TensorInfo& tensor) const {
+  impl_->mappings.at(tensor.file).populate(tensor.view.data);
+}
 
 }  // namespace mistral::formats

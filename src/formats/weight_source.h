@@ -55,6 +55,9 @@ class WeightSource {
   // Reads the pages of this tensor, which will be touched soon, into the system's cache of files.
   // Called with parts of tensors, too, as release() is, and from several threads.
   virtual void prefetch(const TensorInfo& tensor) const = 0;
+  // Brings the pages of this tensor, which will be touched for as long as the source lasts, into
+  // the process. Throws Error (kInvalidFile) when the file has become shorter.
+  virtual void populate(const TensorInfo& tensor) const = 0;
 
   // As find(), but throws Error (kNotFound) that names the tensor and the file(s).
   [[nodiscard]] const TensorInfo& require(std::string_view name) const;

@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "core/thread_pool.h"
 #include "mistral/types.h"
+#include "nn/background_packing.h"
 #include "nn/sequence_model.h"
 #include "ops/ops.h"
 #include "text/chat_template/chat_template.h"
@@ -82,9 +83,10 @@ struct LoadedModel {
   // Special tokens that came with the template (bos_token, eos_token, …): the tokenizer's
   // otherwise.
   std::vector<std::pair<std::string, std::string>> template_tokens;
-  std::string chat_template_problem;  // why a template that is there is not usable
-  std::vector<TokenId> end_tokens;    // all that end an answer
-  SamplingParams default_sampling;    // generation_config.json; unset fields: none
+  std::string chat_template_problem;               // why a template that is there is not usable
+  std::vector<TokenId> end_tokens;                 // all that end an answer
+  SamplingParams default_sampling;                 // generation_config.json; unset fields: none
+  std::unique_ptr<nn::BackgroundPacking> packing;  // ends before what it packs
 };
 
 // Throws Error (kResource) before any weight is read when the model cannot fit into memory.

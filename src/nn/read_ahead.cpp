@@ -62,12 +62,8 @@ ReadAheadThreads::ReadAheadThreads(const formats::WeightSource& source, ReadAhea
 }
 
 ReadAheadThreads::~ReadAheadThreads() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  changed_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  stop();
+  finish();
 }
 
 void ReadAheadThreads::advance(std::uint64_t taken) {
@@ -78,15 +74,37 @@ void ReadAheadThreads::advance(std::uint64_t taken) {
   changed_.notify_all();
 }
 
+void ReadAheadThreads::read_rest() {
+  {
+    const std::lock_guard lock(mutex_);
+    read_ahead_.widen();
+    rest_ = true;
+  }
+  changed_.notify_all();
+}
+
+void ReadAheadThreads::finish() {
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void ReadAheadThreads::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+}
+
 void ReadAheadThreads::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     std::optional<ReadAhead::Step> step;
     changed_.wait(lock, [&] {
       if (!stop_) step = read_ahead_.next(taken_);
-      return stop_ || step;
+      return stop_ || step || rest_;
     });
-    if (stop_) return;
+    if (!step) return;
     lock.unlock();
     if (step->forget) {
       source_.forget(step->part);

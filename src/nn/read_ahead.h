@@ -38,10 +38,15 @@ class ReadAhead {
   explicit ReadAhead(const std::vector<const formats::TensorInfo*>& order,
                      Behind behind = Behind::kKeep, std::uint64_t window = kWindow);
 
+  // From here on as much as there is, however little is taken: it stays where it is.
+  void widen() { window_ = kEverything; }
+
   // What to do next when `taken` bytes in all were taken of the tensors; nothing until more are.
   [[nodiscard]] std::optional<Step> next(std::uint64_t taken);
 
  private:
+  static constexpr std::uint64_t kEverything = std::uint64_t{1} << 62;
+
   // A place in the order.
   struct Place {
     std::uint64_t bytes = 0;   // of all tensors before it
@@ -71,6 +76,12 @@ class ReadAheadThreads {
 
   // `taken` bytes in all were taken of the tensors. Returns at once.
   void advance(std::uint64_t taken);
+  // From here on all that is left is read, without waiting for what is taken. Returns at once.
+  void read_rest();
+  // After read_rest(): returns when all is read, or soon after stop().
+  void finish();
+  // Reads no further.
+  void stop();
 
  private:
   static constexpr int kThreads = 3;
@@ -83,6 +94,7 @@ class ReadAheadThreads {
   ReadAhead read_ahead_;  // this and what follows: under the mutex
   std::uint64_t taken_ = 0;
   bool stop_ = false;
+  bool rest_ = false;
   std::vector<std::thread> threads_;
 };
 

@@ -1,5 +1,6 @@
 #include "nn/weight_loader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -8,6 +9,9 @@
 
 namespace mistral::nn {
 namespace {
+
+// Of a matrix that stays in its file, at once: so progress is told while it is read.
+constexpr std::size_t kPopulated = std::size_t{16} << 20;
 
 // Tensors may claim more than their file has: elements that are stored once and repeated.
 void check_elements(std::int64_t rows, std::int64_t columns) {
@@ -43,7 +47,8 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
 
 void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order,
                               ReadAhead::Behind behind) {
-  read_ahead_.emplace(source_, ReadAhead(order, behind));
+  forget_ = behind == ReadAhead::Behind::kForget;
+  read_ahead_ = std::make_unique<ReadAheadThreads>(source_, ReadAhead(order, behind));
   read_ahead_->advance(done_);
 }
 
@@ -99,6 +104,22 @@ DType WeightLoader::storage_for(DType dtype) const {
   return computable ? DType::kCount : DType::kF32;
 }
 
+bool WeightLoader::stays(const formats::TensorInfo& tensor, std::int64_t in, DType storage) const {
+  return keeper_ && !tensor.scattered &&
+         (storage == DType::kCount || storage == tensor.view.dtype) &&
+         backend_->keeps(tensor.view.dtype, in);
+}
+
+std::uint64_t WeightLoader::copied_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const formats::TensorInfo& tensor : source_.tensors()) {
+    if (!stays(tensor, tensor.view.shape.row_length(), storage_for(tensor.view.dtype))) {
+      bytes += byte_size(tensor.view);
+    }
+  }
+  return bytes;
+}
+
 std::span<const std::byte> WeightLoader::data_of(const formats::TensorInfo& tensor) {
   if (!tensor.scattered) return tensor.view.data;
   for (const Collected& kept : collected_) {
@@ -119,6 +140,7 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
   view.shape = Shape{{out, in}};
   view.data = data;
   try {
+    if (stays(tensor, in, storage)) return keep(tensor, view);
     return backend_->pack(view, storage, [&](std::span<const std::byte> done) {
       if (!tensor.scattered) {
         formats::TensorInfo part = tensor;
@@ -131,6 +153,29 @@ std::shared_ptr<const ops::Weight> WeightLoader::pack(const formats::TensorInfo&
     throw error.add_context(
         fmt::format("{}: tensor '{}'", source_.files()[tensor.file].string(), tensor.name));
   }
+}
+
+std::shared_ptr<const ops::Weight> WeightLoader::keep(const formats::TensorInfo& tensor,
+                                                      const TensorView& view) {
+  formats::TensorInfo rows{tensor.name, view, tensor.file, false};
+  kept_.push_back({backend_->keep(view, keeper_), rows});
+  // The first tokens are computed while the last weights are being read.
+  if (done_ < total_ / 4 * 3) {
+    for (std::size_t at = 0; at < view.data.size(); at += kPopulated) {
+      rows.view.data = view.data.subspan(at, std::min(kPopulated, view.data.size() - at));
+      source_.populate(rows);
+      advance(rows.view.data.size());
+    }
+  } else if (on_progress_) {
+    on_progress_(done_ += view.data.size(), total_);
+  }
+  return kept_.back().weight;
+}
+
+std::unique_ptr<BackgroundPacking> WeightLoader::finish() {
+  if (kept_.empty()) return nullptr;
+  return std::make_unique<BackgroundPacking>(source_, keeper_, std::move(read_ahead_),
+                                             std::move(kept_), forget_);
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name, std::int64_t out,
@@ -293,7 +338,8 @@ void WeightLoader::release(const std::string& name) {
   for (Collected& kept : collected_) {
     if (kept.tensor == &tensor) kept = {};
   }
-  if (!tensor.scattered) source_.release(tensor);
+  const bool kept = stays(tensor, tensor.view.shape.row_length(), storage_for(tensor.view.dtype));
+  if (!tensor.scattered && !kept) source_.release(tensor);
 }
 
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size, float offset) {

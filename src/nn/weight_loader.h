@@ -4,14 +4,15 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/progress.h"
 #include "formats/weight_source.h"
+#include "nn/background_packing.h"
 #include "nn/linear.h"
 #include "nn/read_ahead.h"
 
@@ -32,6 +33,14 @@ class WeightLoader {
 
   // While it loads, what `order` names is read ahead: the tensors as they will be taken.
   void read_ahead(const std::vector<const formats::TensorInfo*>& order, ReadAhead::Behind behind);
+  // Matrices that the backend can read as they stand in the file are not copied from here on;
+  // `keeper` keeps the source.
+  void keep_in_file(std::shared_ptr<const void> keeper) { keeper_ = std::move(keeper); }
+  // Call when all is taken. What was kept goes on being read, and is packed, as long as the result
+  // lives, which must end before the backend does; null when nothing was kept.
+  [[nodiscard]] std::unique_ptr<BackgroundPacking> finish();
+  // Bytes of the source's tensors that are copied, as far as can be known before they are taken.
+  [[nodiscard]] std::uint64_t copied_bytes() const;
   // Tensors in the order in which they were asked for, each as often as it was.
   [[nodiscard]] const std::vector<const formats::TensorInfo*>& order() const { return order_; }
 
@@ -106,12 +115,17 @@ class WeightLoader {
   // Any tensor that is taken is looked up here.
   [[nodiscard]] const formats::TensorInfo& take(const std::string& name);
   [[nodiscard]] DType storage_for(DType dtype) const;
+  // Whether a matrix of the tensor with rows of `in` is read where it stands in the file.
+  [[nodiscard]] bool stays(const formats::TensorInfo& tensor, std::int64_t in, DType storage) const;
   // The elements of a tensor one after another: in the file, or collected where they are scattered.
   [[nodiscard]] std::span<const std::byte> data_of(const formats::TensorInfo& tensor);
   [[nodiscard]] std::shared_ptr<const ops::Weight> pack(const formats::TensorInfo& tensor,
                                                         std::span<const std::byte> data,
                                                         std::int64_t out, std::int64_t in,
                                                         DType storage);
+  // A matrix that stays in its file; `view` is what is taken of the tensor.
+  [[nodiscard]] std::shared_ptr<const ops::Weight> keep(const formats::TensorInfo& tensor,
+                                                        const TensorView& view);
   // `rows` rows of the tensor, counted over all but its last dimension, as f32.
   [[nodiscard]] std::vector<float> decode(const formats::TensorInfo& tensor, std::int64_t first_row,
                                           std::int64_t rows);
@@ -123,6 +137,8 @@ class WeightLoader {
   ops::Backend* backend_;
   DType storage_;
   ProgressCallback on_progress_;
+  std::shared_ptr<const void> keeper_;
+  std::vector<BackgroundPacking::Kept> kept_;
   // The two scattered tensors that were read last: experts are taken in turns from a pair of them,
   // and one that is collected anew for each part of it would be read as often as it has parts.
   struct Collected {
@@ -131,7 +147,8 @@ class WeightLoader {
   };
   std::array<Collected, 2> collected_;
   std::vector<const formats::TensorInfo*> order_;
-  std::optional<ReadAheadThreads> read_ahead_;
+  std::unique_ptr<ReadAheadThreads> read_ahead_;
+  bool forget_ = false;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t counted_ = 0;

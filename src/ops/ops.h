@@ -6,6 +6,7 @@
 // for bit; never on the other rows, on how rows are split over calls, or on the number of threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,7 +23,10 @@
 
 namespace mistral::ops {
 
-// A matrix [out, in] in the layout of a backend's kernels. Immutable after pack().
+// Called after a part of the source has been copied and may be released.
+using ReleaseCallback = std::function<void(std::span<const std::byte> done)>;
+
+// A matrix [out, in] as a backend's kernels read it. What is computed with it never changes.
 class Weight {
  public:
   virtual ~Weight() = default;
@@ -33,6 +37,12 @@ class Weight {
   [[nodiscard]] virtual ActivationForm input_form() const = 0;
   // Row `row` as f32 [in] (embedding look-up from a matrix that is also the output head).
   virtual void dequantize_row(std::int64_t row, float* out) const = 0;
+  // Copies what Backend::keep() left where it stands into the kernels' layout, by this thread
+  // alone, while others compute with it: they get the same bits before and after. Parts that are
+  // named done may still be read a last time. Ends early, without a change, when `stop` becomes
+  // true. Throws Error (kResource). Not by two threads at once.
+  virtual void pack_kept(const std::atomic<bool>& /*stop*/,
+                         const ReleaseCallback& /*on_done*/) const {}
 
  protected:
   Weight(std::int64_t out, std::int64_t in, DType dtype) : out_(out), in_(in), dtype_(dtype) {}
@@ -42,9 +52,6 @@ class Weight {
   std::int64_t in_;
   DType dtype_;
 };
-
-// Called after a part of the source has been copied and may be released.
-using ReleaseCallback = std::function<void(std::span<const std::byte> done)>;
 
 enum class Activation {
   kSilu,
@@ -198,6 +205,15 @@ class Backend {
   // kInvalidFile).
   [[nodiscard]] virtual std::unique_ptr<Weight> pack(const TensorView& source, DType storage,
                                                      const ReleaseCallback& on_done) = 0;
+
+  // Whether keep() takes matrices of this type with rows of `in`.
+  [[nodiscard]] virtual bool keeps(DType /*dtype*/, std::int64_t /*in*/) const { return false; }
+  // A matrix [out, in] that is not copied but read where it stands, at any address; `keeper` keeps
+  // it there, unchanged. Throws as pack().
+  [[nodiscard]] virtual std::unique_ptr<Weight> keep(const TensorView& source,
+                                                     std::shared_ptr<const void> /*keeper*/) {
+    return pack(source, DType::kCount, nullptr);
+  }
 
   // out[i] = table[ids[i]] * scale. Ids are checked by the caller.
   virtual void embed(const Weight& table, std::span<const TokenId> ids, float scale, Rows out) = 0;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "error_of.h"
 #include "temporary_folder.h"
 
 namespace mistral {
@@ -102,6 +103,7 @@ TEST(MappedFile, KeepsTheContentWhenPagesAreReleased) {
                                     {5 * page + 3, 14}}) {
     file.release(file.bytes().subspan(begin, size));
     file.prefetch(file.bytes().subspan(begin, size));
+    file.populate(file.bytes().subspan(begin, size));
     EXPECT_EQ(content_of(file), content) << begin << " " << size;
     file.release(file.bytes().subspan(begin, size));
     file.forget(file.bytes().subspan(begin, size));
@@ -110,6 +112,20 @@ TEST(MappedFile, KeepsTheContentWhenPagesAreReleased) {
   file.release({});
   file.forget({});
   file.prefetch({});
+  file.populate({});
+}
+
+TEST(MappedFile, PagesThatAFileHasLostAreAnError) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const TemporaryFolder folder;
+  const auto path = folder.write("a", std::string(4 * page, 'f'));
+  const MappedFile file(path);
+  file.populate(file.bytes());
+  std::filesystem::resize_file(path, page);
+  file.populate(file.bytes().first(page));
+  const Error error = test::error_of([&] { file.populate(file.bytes()); });
+  EXPECT_EQ(error.kind(), ErrorKind::kInvalidFile);
+  EXPECT_THAT(error.what(), testing::HasSubstr("became shorter"));
 }
 
 TEST(MappedFile, ForgetsPagesInTheCacheOfFilesAndReadsThemAgain) {

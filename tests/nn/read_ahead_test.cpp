@@ -44,6 +44,7 @@ class RecordingSource final : public formats::WeightSource {
   [[nodiscard]] const std::vector<std::filesystem::path>& files() const override { return files_; }
   void release(const formats::TensorInfo&) const override {}
   void prefetch(const formats::TensorInfo& part) const override { note(part, asked_); }
+  void populate(const formats::TensorInfo& /*part*/) const override {}
   void forget(const formats::TensorInfo& part) const override { note(part, forgotten_); }
   // What was asked for since the last call: "tensor+offset" and bytes.
   [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> asked() const {

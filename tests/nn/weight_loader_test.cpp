@@ -4,12 +4,16 @@
 
 #include <cstring>
 #include <map>
+#include <memory>
 #include <numeric>
+#include <optional>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "error_of.h"
+#include "ops/ops.h"
 #include "ops/reference/reference_backend.h"
 
 namespace mistral::nn {
@@ -47,6 +51,7 @@ class TwoForms final : public formats::WeightSource {
   void release(const formats::TensorInfo& tensor) const override {
     // What was collected is no part of a mapping, which an address outside of it would harm.
     EXPECT_FALSE(tensor.scattered) << tensor.name;
+    released_.insert(tensor.name);
   }
   void forget(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
@@ -54,6 +59,16 @@ class TwoForms final : public formats::WeightSource {
   void prefetch(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
   }
+  void populate(const formats::TensorInfo& tensor) const override {
+    EXPECT_FALSE(tensor.scattered) << tensor.name;
+    populated_[tensor.name] += tensor.view.data.size();
+  }
+  void forget_calls() {
+    released_.clear();
+    populated_.clear();
+  }
+  [[nodiscard]] const std::set<std::string>& released() const { return released_; }
+  [[nodiscard]] const std::map<std::string, std::size_t>& populated() const { return populated_; }
   // A tensor whose numbers nobody reads.
   void claim(const std::string& name, DType dtype, std::vector<std::int64_t> dims) {
     tensors_.push_back({name, {dtype, Shape{std::move(dims)}, {}}, 0, true});
@@ -87,6 +102,8 @@ class TwoForms final : public formats::WeightSource {
   std::vector<formats::TensorInfo> tensors_;
   std::vector<std::filesystem::path> files_ = {"file"};
   mutable int collected_ = 0;
+  mutable std::set<std::string> released_;
+  mutable std::map<std::string, std::size_t> populated_;  // bytes
 };
 
 std::vector<float> numbers(const std::shared_ptr<const ops::Weight>& weight) {
@@ -153,6 +170,50 @@ TEST_F(WeightLoaderTest, BytesOfAPairOfScatteredTensors) {
     EXPECT_THAT(scales, ElementsAreArray(loader_.bytes("scales", {3, 4}, expert)));
   }
   EXPECT_TRUE(checker_.bytes("codes.scattered", {3, 16}, 0).empty());
+}
+
+TEST_F(WeightLoaderTest, MatricesStayInTheFileWhereTheKernelsCanReadThemThere) {
+  const auto backend = ops::make_cpu_backend(pool_, std::nullopt);
+  std::uint64_t told = 0;
+  WeightLoader loader(source_, backend.get(), DType::kCount,
+                      [&](std::uint64_t done, std::uint64_t) { told = done; });
+  const std::uint64_t copied = loader.copied_bytes();
+  const auto keeper = std::make_shared<int>();
+  loader.keep_in_file(keeper);
+  // In place: 24 numbers of each of three tensors, and a vector of 8.
+  EXPECT_EQ(loader.copied_bytes(), copied - (3 * 24 + 8) * sizeof(float));
+
+  const auto matrix = loader.matrix("matrix", 6, 4);
+  EXPECT_EQ(told, 24 * sizeof(float));
+  const auto expert = loader.slab("experts", 3, 1, 2, 4);
+  loader.release("experts");
+  EXPECT_THAT(numbers(matrix), ElementsAreArray(numbers(loader_.matrix("matrix", 6, 4))));
+  EXPECT_THAT(numbers(expert), ElementsAreArray(numbers(loader_.slab("experts", 3, 1, 2, 4))));
+  EXPECT_EQ(keeper.use_count(), 4);  // ours, the loader's and those of two matrices
+  auto packing = loader.finish();
+  ASSERT_NE(packing, nullptr);
+  packing->finish();
+  EXPECT_THAT(source_.released(), testing::ElementsAre("experts", "matrix"));
+  EXPECT_THAT(numbers(matrix), ElementsAreArray(numbers(loader_.matrix("matrix", 6, 4))));
+  EXPECT_THAT(numbers(expert), ElementsAreArray(numbers(loader_.slab("experts", 3, 1, 2, 4))));
+  EXPECT_THAT(source_.populated(),
+              testing::ElementsAre(testing::Pair("experts", 8 * sizeof(float)),
+                                   testing::Pair("matrix", 24 * sizeof(float))));
+
+  packing.reset();
+
+  // Copied: what is scattered, gathered, or asked for as another type.
+  source_.forget_calls();
+  const std::vector<RowRange> rows = {{4, 2}, {0, 1}};
+  EXPECT_THAT(numbers(loader.matrix("matrix.scattered", 6, 4)), ElementsAreArray(numbers(matrix)));
+  EXPECT_THAT(numbers(loader.matrix_rows("matrix", 6, 4, rows)),
+              ElementsAreArray(numbers(loader_.matrix_rows("matrix", 6, 4, rows))));
+  EXPECT_EQ(keeper.use_count(), 4);
+  WeightLoader smaller(source_, backend.get(), DType::kBF16, {});
+  smaller.keep_in_file(keeper);
+  (void)smaller.matrix("matrix", 6, 4);
+  EXPECT_THAT(source_.populated(), testing::IsEmpty());
+  EXPECT_THAT(source_.released(), testing::ElementsAre("matrix"));
 }
 
 // A file may repeat one element as often as it likes.

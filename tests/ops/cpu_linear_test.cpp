@@ -1,9 +1,14 @@
 // Products of the CPU kernels with the reference, over all weight types and odd shapes; and the
 // same bits for a row whatever stands beside it.
 #include <algorithm>
+#include <atomic>
+#include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "ops/backends.h"
@@ -120,6 +125,66 @@ TEST_P(CpuLinear, RowsDoNotDependOnTheirBatchOrTheThreads) {
     again.expect_same(buffers);
     test::expect_same_bits(product(*backends_.threaded, *weight_again, again.view()), whole);
   }
+}
+
+// Wherever the file has them: at odd addresses, with nothing behind the last row.
+TEST_P(CpuLinear, RowsThatStayInTheirFileGiveTheSameBits) {
+  int kept_types = 0;
+  for (const DType dtype : weight_types()) {
+    std::vector<std::pair<std::int64_t, std::int64_t>> shapes;
+    for (const std::int64_t in : input_sizes(dtype)) {
+      for (const std::int64_t out : {1, 17, 32, 53}) shapes.emplace_back(out, in);
+    }
+    if (dtype == DType::kBF16) shapes.emplace_back(1037, 1026);  // large: inputs may be rounded
+    for (const auto& [out, in] : shapes) {
+      if (!backends_.cpu->keeps(dtype, in)) continue;
+      SCOPED_TRACE(fmt::format("{} [{}, {}]", name(dtype), out, in));
+      ++kept_types;
+      const Matrix matrix(dtype, out, in, static_cast<std::uint32_t>(out + in));
+      auto moved = std::make_shared<std::vector<std::byte>>(matrix.view.data.size() + 1);
+      std::copy(matrix.view.data.begin(), matrix.view.data.end(), moved->begin() + 1);
+      TensorView view = matrix.view;
+      view.data = std::span(*moved).subspan(1);
+      const auto kept = backends_.threaded->keep(view, moved);
+      auto* file = moved.get();
+      moved.reset();  // the weight keeps it
+      const auto weight = packed(*backends_.cpu, matrix.view);
+      EXPECT_EQ(kept->bytes(), matrix.view.data.size());
+      ASSERT_EQ(kept->input_form(), weight->input_form());
+      const auto expect_same = [&] {
+        for (const std::int64_t rows : {1, 2, 3, 37}) {
+          const auto x = test::random_values(rows * in, static_cast<std::uint32_t>(rows));
+          ActivationBuffers buffers = activations(*backends_.cpu, x, rows, *weight);
+          ASSERT_NO_FATAL_FAILURE(
+              test::expect_same_bits(product(*backends_.threaded, *kept, buffers.view()),
+                                     product(*backends_.cpu, *weight, buffers.view())));
+        }
+        std::vector<float> row(static_cast<std::size_t>(in));
+        std::vector<float> expected(row.size());
+        kept->dequantize_row(out - 1, row.data());
+        weight->dequantize_row(out - 1, expected.data());
+        test::expect_same_bits(row, expected);
+      };
+      ASSERT_NO_FATAL_FAILURE(expect_same());
+      // Packing that is stopped changes nothing, nor does packing, but that the rows are done with.
+      std::atomic<bool> stop = true;
+      std::size_t done = 0;
+      const auto count = [&](std::span<const std::byte> part) { done += part.size(); };
+      kept->pack_kept(stop, count);
+      EXPECT_EQ(done, 0U);
+      ASSERT_NO_FATAL_FAILURE(expect_same());
+      stop = false;
+      kept->pack_kept(stop, count);
+      kept->pack_kept(stop, count);
+      const bool numbers = dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
+      EXPECT_EQ(done, numbers ? matrix.view.data.size() : 0U);
+      if (numbers) std::fill(file->begin(), file->end(), std::byte{0xFF});
+      ASSERT_NO_FATAL_FAILURE(expect_same());
+    }
+  }
+  EXPECT_GT(kept_types, 3 * 4);
+  EXPECT_FALSE(backends_.cpu->keeps(DType::kQ4_K, 256));
+  EXPECT_FALSE(backends_.reference->keeps(DType::kF32, 256));
 }
 
 // More rows than a worker takes at a time.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
 #include "quant/dequantize.h"
@@ -10,6 +11,25 @@ namespace mistral::ops::cpu {
 namespace {
 
 static_assert(kUnitRows == kUnitColumns, "a unit of weights is a unit of outputs");
+
+void check_matrix(const TensorView& source, DType storage) {
+  if (!quant::can_dequantize(source.dtype)) {
+    throw make_error(ErrorKind::kUnsupported, "tensors of type {} cannot be computed",
+                     mistral::name(source.dtype));
+  }
+  if (source.shape.rank() != 2) {
+    throw make_error(ErrorKind::kInvalidFile, "expected a matrix, found shape {}",
+                     to_string(source.shape));
+  }
+  const std::int64_t in = source.shape[1];
+  if (in % info(storage).block_elements != 0 || static_cast<std::int64_t>(source.data.size()) !=
+                                                    source.shape[0] * row_bytes(source.dtype, in)) {
+    throw make_error(ErrorKind::kInvalidFile,
+                     "a matrix {} of type {} in {} bytes cannot be stored as {}",
+                     to_string(source.shape), mistral::name(source.dtype), source.data.size(),
+                     mistral::name(storage));
+  }
+}
 
 }  // namespace
 
@@ -27,25 +47,19 @@ bool CpuBackend::supports(DType dtype) const {
 
 std::unique_ptr<Weight> CpuBackend::pack(const TensorView& source, DType storage,
                                          const ReleaseCallback& on_done) {
-  if (!supports(source.dtype)) {
-    throw make_error(ErrorKind::kUnsupported, "tensors of type {} cannot be computed",
-                     mistral::name(source.dtype));
-  }
-  if (source.shape.rank() != 2) {
-    throw make_error(ErrorKind::kInvalidFile, "expected a matrix, found shape {}",
-                     to_string(source.shape));
-  }
   const DType type = storage == DType::kCount ? source.dtype : storage;
-  const std::int64_t in = source.shape[1];
-  if (in % info(type).block_elements != 0 || static_cast<std::int64_t>(source.data.size()) !=
-                                                 source.shape[0] * row_bytes(source.dtype, in)) {
-    throw make_error(ErrorKind::kInvalidFile,
-                     "a matrix {} of type {} in {} bytes cannot be stored as {}",
-                     to_string(source.shape), mistral::name(source.dtype), source.data.size(),
-                     mistral::name(type));
-  }
-  return std::make_unique<PackedWeight>(source, type, kernels_.bf16_matmul != nullptr, pool_,
-                                        on_done);
+  check_matrix(source, type);
+  return std::make_unique<CpuWeight>(source, type, kernels_.bf16_matmul != nullptr, pool_, on_done);
+}
+
+bool CpuBackend::keeps(DType dtype, std::int64_t in) const {
+  return supports(dtype) && CpuWeight::can_stay(dtype, in);
+}
+
+std::unique_ptr<Weight> CpuBackend::keep(const TensorView& source,
+                                         std::shared_ptr<const void> keeper) {
+  check_matrix(source, source.dtype);
+  return std::make_unique<CpuWeight>(source, kernels_.bf16_matmul != nullptr, std::move(keeper));
 }
 
 void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {

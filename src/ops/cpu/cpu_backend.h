@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "ops/activation_buffer.h"
+#include "ops/cpu/cpu_weight.h"
 #include "ops/cpu/expert_plan.h"
 #include "ops/cpu/kernel_table.h"
-#include "ops/cpu/packed_weight.h"
 #include "ops/ops.h"
 #include "ops/routing.h"
 
@@ -25,6 +25,9 @@ class CpuBackend final : public Backend {
   [[nodiscard]] std::string_view name() const override { return kernels_.name; }
   [[nodiscard]] ThreadPool& pool() const override { return pool_; }
   [[nodiscard]] bool supports(DType dtype) const override;
+  [[nodiscard]] bool keeps(DType dtype, std::int64_t in) const override;
+  [[nodiscard]] std::unique_ptr<Weight> keep(const TensorView& source,
+                                             std::shared_ptr<const void> keeper) override;
   [[nodiscard]] std::unique_ptr<Weight> pack(const TensorView& source, DType storage,
                                              const ReleaseCallback& on_done) override;
 
@@ -88,7 +91,7 @@ class CpuBackend final : public Backend {
   void quantize_row(const Activations& out, std::int64_t row) const;
   void quantize_rows(const Activations& out);
   [[nodiscard]] static std::int64_t units_of(const Weight& weight);
-  void product(const PackedWeight& weight, std::int64_t unit, const Activations& in,
+  void product(const CpuWeight& weight, std::int64_t unit, const Activations& in,
                std::int64_t first_row, std::int64_t rows, float* out, Worker& worker) const;
   // Finished columns of `output`, whose rows (at most kRowBlock) are those of `in` from first_row.
   void linear_units(const Activations& in, std::int64_t first_row, const LinearOutput& output,

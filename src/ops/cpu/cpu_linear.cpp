@@ -6,8 +6,8 @@
 namespace mistral::ops::cpu {
 namespace {
 
-const PackedWeight& packed(const Weight& weight) {
-  return static_cast<const PackedWeight&>(weight);  // every weight of this backend is one
+const CpuWeight& packed(const Weight& weight) {
+  return static_cast<const CpuWeight&>(weight);  // every weight of this backend is one
 }
 
 }  // namespace
@@ -16,12 +16,14 @@ std::int64_t CpuBackend::units_of(const Weight& weight) {
   return packed(weight).units();
 }
 
-void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Activations& in,
+void CpuBackend::product(const CpuWeight& weight, std::int64_t unit, const Activations& in,
                          std::int64_t first_row, std::int64_t rows, float* out,
                          Worker& worker) const {
   MatmulTask task;
   task.dtype = weight.dtype();
-  task.unit = weight.unit(unit);
+  const CpuWeight::Unit weights = weight.unit(unit);
+  task.unit = weights.data;
+  task.stored_rows = weights.stored_rows;
   task.in = weight.in();
   task.input = &in;
   task.first_row = first_row;
@@ -37,7 +39,7 @@ void CpuBackend::product(const PackedWeight& weight, std::int64_t unit, const Ac
 
 void CpuBackend::linear_units(const Activations& in, std::int64_t first_row,
                               const LinearOutput& output, UnitRange units, Worker& worker) const {
-  const PackedWeight& weight = packed(*output.weight);
+  const CpuWeight& weight = packed(*output.weight);
   auto* products = worker.products.as<float>();
   for (std::int64_t unit = units.first; unit < units.last; ++unit) {
     product(weight, unit, in, first_row, output.out.rows, products, worker);

@@ -12,7 +12,7 @@
 
 namespace mistral::ops::cpu {
 
-// A unit, two panels of 16 outputs that stand interleaved in memory (packed_weight.h), times rows
+// A unit, two panels of 16 outputs that stand interleaved in memory (cpu_weight.h), times rows
 // of one input.
 inline constexpr int kUnitPanels = 2;
 inline constexpr int kUnitColumns = kUnitPanels * 16;
@@ -20,6 +20,8 @@ inline constexpr int kUnitColumns = kUnitPanels * 16;
 struct MatmulTask {
   DType dtype = DType::kF32;
   const std::byte* unit = nullptr;
+  // So many rows stand in the unit one after another, as in a file; 0: it is packed.
+  std::int64_t stored_rows = 0;
   std::int64_t in = 0;
   const Activations* input = nullptr;
   std::int64_t first_row = 0;

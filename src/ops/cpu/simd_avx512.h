@@ -68,6 +68,32 @@ struct Simd {
     const __m512i mask = _mm512_set1_epi32(static_cast<std::int32_t>(0xFFFF0000U));
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), mask));
   }
+  // v[i] lane j <-> v[j] lane i
+  static void transpose(F (&v)[kLanes]) {
+    F pairs[kLanes];
+    for (int i = 0; i < kLanes; i += 2) {
+      pairs[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+      pairs[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+    }
+    F fours[kLanes];  // each quarter: one column of 4 rows
+    for (int i = 0; i < kLanes; i += 4) {
+      fours[i] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0x44);
+      fours[i + 1] = _mm512_shuffle_ps(pairs[i], pairs[i + 2], 0xEE);
+      fours[i + 2] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0x44);
+      fours[i + 3] = _mm512_shuffle_ps(pairs[i + 1], pairs[i + 3], 0xEE);
+    }
+    // Column i + 4q of rows 4r to 4r + 3 is quarter q of fours[4r + i].
+    for (int i = 0; i < 4; ++i) {
+      const F even_low = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0x88);
+      const F odd_low = _mm512_shuffle_f32x4(fours[i], fours[i + 4], 0xDD);
+      const F even_high = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0x88);
+      const F odd_high = _mm512_shuffle_f32x4(fours[i + 8], fours[i + 12], 0xDD);
+      v[i] = _mm512_shuffle_f32x4(even_low, even_high, 0x88);
+      v[i + 4] = _mm512_shuffle_f32x4(odd_low, odd_high, 0x88);
+      v[i + 8] = _mm512_shuffle_f32x4(even_low, even_high, 0xDD);
+      v[i + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xDD);
+    }
+  }
   static F load_u8(const std::uint8_t* p) {
     return _mm512_cvtepi32_ps(
         _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));

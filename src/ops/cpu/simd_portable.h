@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "quant/half.h"
 
@@ -111,6 +112,11 @@ struct Simd {
   }
   static F load_high_bf16(const std::byte* p) {
     return each<F>([=](int i) { return quant::bf16_to_f32(read16(p, 2 * i + 1)); });
+  }
+  static void transpose(F (&v)[kLanes]) {
+    for (int i = 0; i < kLanes; ++i) {
+      for (int j = 0; j < i; ++j) std::swap(v[i].v[j], v[j].v[i]);
+    }
   }
   static F load_u8(const std::uint8_t* p) {
     return each<F>([=](int i) { return static_cast<float>(p[i]); });

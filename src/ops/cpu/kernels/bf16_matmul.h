@@ -1,6 +1,7 @@
 // Products of BF16 weights with BF16 activations: two inputs an instruction, sums in f32.
 #pragma once
 
+#include "ops/cpu/kernels/stored_rows.h"
 #include "ops/cpu/kernels/tiling.h"
 
 namespace mistral::ops::cpu {
@@ -46,23 +47,48 @@ inline void bf16_rows(const std::byte* unit, int group, const std::uint32_t* in_
   }
 }
 
+// Pairs of inputs of a row as they stand in a file. An odd last one is joined by what follows it,
+// and its input by zero: but zero times infinity is none, so such rows are packed.
+struct StoredPairs {
+  static constexpr std::int64_t kBytes = 4;
+  static Simd::F load(const std::byte* p) { return StoredF32::load(p); }  // 32 bits of whatever
+};
+
+template <bool Ahead>
+inline void bf16_chunk(const MatmulTask& t, const std::byte* unit, std::int64_t k,
+                       std::int64_t pairs) {
+  const std::int64_t in_stride = (t.in + 1) / 2;
+  cover(t.rows, [&]<int R>(std::int64_t row, int group) {
+    const auto run = [&]<bool First>() {
+      bf16_rows<R, Ahead && First>(unit, group, t.input->bf16 + (t.first_row + row) * in_stride + k,
+                                   in_stride, pairs, k == 0, t.out + row * kUnitColumns);
+    };
+    if (row == 0) {
+      run.template operator()<true>();
+    } else {
+      run.template operator()<false>();
+    }
+  });
+}
+
 void bf16_matmul(const MatmulTask& t) {
   const std::int64_t total = (t.in + 1) / 2;
-  const std::int64_t in_stride = total;
+  if (t.stored_rows > 0 && t.rows <= kStoredRows) {
+    const std::uint32_t* in = t.input->bf16 + t.first_row * total;
+    return stored_product<StoredPairs>(
+        t, t.in * 2, total, [&](Simd::F pairs, int row, std::int64_t k, Simd::F sum) {
+          return dot2(sum, _mm512_castps_si512(pairs),
+                      Simd::int_set1(static_cast<std::int32_t>(in[row * total + k])));
+        });
+  }
   for (std::int64_t k = 0; k < total; k += kPairChunk) {
     const std::int64_t pairs = total - k < kPairChunk ? total - k : kPairChunk;
-    const std::byte* unit = t.unit + k * kUnitColumns * 4;
-    cover(t.rows, [&]<int R>(std::int64_t row, int group) {
-      const auto run = [&]<bool Ahead>() {
-        bf16_rows<R, Ahead>(unit, group, t.input->bf16 + (t.first_row + row) * in_stride + k,
-                            in_stride, pairs, k == 0, t.out + row * kUnitColumns);
-      };
-      if (row == 0) {
-        run.template operator()<true>();
-      } else {
-        run.template operator()<false>();
-      }
-    });
+    if (t.stored_rows > 0) {
+      transpose_rows<StoredPairs>(t, t.in * 2, k, pairs, reinterpret_cast<float*>(t.scratch));
+      bf16_chunk<false>(t, t.scratch, k, pairs);
+    } else {
+      bf16_chunk<true>(t, t.unit + k * kUnitColumns * 4, k, pairs);
+    }
   }
 }
 

@@ -1,10 +1,12 @@
 // Products of weights that are numbers (F32, F16, BF16), and of all types without kernels of their
-// own, with f32 activations. Few rows read the panels as they are; for many rows, and for types
-// that have to be decoded, a chunk becomes a tile of f32 first.
+// own, with f32 activations. Few rows read the panels as they are; for many rows, for types that
+// have to be decoded, and for weights that stand as in the file, a chunk becomes a tile of f32
+// first.
 //
 // Every output is a sum in order of k, one fused multiply-add each, whatever the number of rows.
 #pragma once
 
+#include "ops/cpu/kernels/stored_rows.h"
 #include "ops/cpu/kernels/tiling.h"
 #include "quant/dequantize.h"
 
@@ -18,6 +20,7 @@ inline constexpr std::int64_t kDensePrefetch = 8192;  // bytes ahead
 // load<Parity>(unit, k, column): weights of outputs `column` and following for input k; k % 2 is
 // known where inputs come in pairs.
 struct DenseF32 {
+  using Stored = StoredF32;
   static constexpr bool kPairs = false;
   static constexpr std::int64_t kBytes = 4;
   template <int>
@@ -26,6 +29,7 @@ struct DenseF32 {
   }
 };
 struct DenseF16 {
+  using Stored = StoredF16;
   static constexpr bool kPairs = false;
   static constexpr std::int64_t kBytes = 2;
   template <int>
@@ -34,6 +38,7 @@ struct DenseF16 {
   }
 };
 struct DenseBF16 {
+  using Stored = StoredBF16;
   static constexpr bool kPairs = true;
   static constexpr std::int64_t kBytes = 2;
   // Pairs of inputs stand side by side: the low and the high half of 32 bits.
@@ -121,8 +126,23 @@ void tiled_matmul(const MatmulTask& t, Fill fill) {
   }
 }
 
+template <class Stored>
+void stored_matmul(const MatmulTask& t) {
+  const std::int64_t row_size = t.in * Stored::kBytes;
+  if (t.rows > kStoredRows) {
+    return tiled_matmul(t, [&](std::int64_t k, std::int64_t count, float* tile) {
+      transpose_rows<Stored>(t, row_size, k, count, tile);
+    });
+  }
+  stored_product<Stored>(
+      t, row_size, t.in, [&](Simd::F values, int row, std::int64_t k, Simd::F sum) {
+        return Simd::fma(values, Simd::set1(t.input->as_rows().row(t.first_row + row)[k]), sum);
+      });
+}
+
 template <class Source>
 void dense_matmul(const MatmulTask& t) {
+  if (t.stored_rows > 0) return stored_matmul<typename Source::Stored>(t);
   constexpr std::int64_t kInputBytes = kUnitColumns * Source::kBytes;
   if (Source::kBytes == 4 || t.rows <= kDirectRows) {
     for (std::int64_t k = 0; k < t.in; k += kDenseChunk) {
@@ -150,7 +170,7 @@ inline void raw_matmul(const MatmulTask& t) {
   float* row = reinterpret_cast<float*>(t.scratch) + kUnitColumns * kDenseChunk;
   tiled_matmul(t, [&](std::int64_t k, std::int64_t count, float* tile) {
     const std::byte* blocks = t.unit + k / type.block_elements * type.block_bytes;
-    for (int r = 0; r < kUnitColumns; ++r) {
+    for (std::int64_t r = 0; r < t.stored_rows; ++r) {
       quant::dequantize_row(t.dtype, blocks + r * row_size, row, count);
       for (std::int64_t i = 0; i < count; ++i) tile[i * kUnitColumns + r] = row[i];
     }

@@ -1,5 +1,5 @@
 // The block formats with int8 kernels: how codes, scales and offsets are read from a packed panel.
-// The panel's layout is described in packed_weight.h; byte offsets are those of the file times 16.
+// The panel's layout is described in cpu_weight.h; byte offsets are those of the file times 16.
 //
 // A chunk is 256 inputs of a panel (fewer at the end of a row). Its sub-blocks, the runs of inputs
 // that share a scale, are counted from its start; a step is 4 inputs of 16 outputs, 64 bytes.

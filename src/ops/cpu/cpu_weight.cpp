@@ -1,4 +1,4 @@
-#include "ops/cpu/packed_weight.h"
+#include "ops/cpu/cpu_weight.h"
 
 #include <algorithm>
 #include <array>
@@ -201,6 +201,19 @@ std::int64_t units_of(std::int64_t out) {
   return (out + kUnitRows - 1) / kUnitRows;
 }
 
+// Units that are packed before their rows are given back: 16 MiB of them.
+std::int64_t slice_units(std::int64_t row_size) {
+  return std::max<std::int64_t>(
+      1, (std::int64_t{16} << 20) / std::max<std::int64_t>(1, row_size * kUnitRows));
+}
+
+std::span<const std::byte> rows_of_units(std::span<const std::byte> rows, std::int64_t row_size,
+                                         std::int64_t first, std::int64_t count) {
+  const auto begin = static_cast<std::size_t>(first * kUnitRows * row_size);
+  const auto size = static_cast<std::size_t>(count * kUnitRows * row_size);
+  return rows.subspan(begin, std::min(size, rows.size() - begin));
+}
+
 }  // namespace
 
 UnitLayout unit_layout(DType dtype) {
@@ -215,33 +228,78 @@ UnitLayout unit_layout(DType dtype) {
   }
 }
 
-PackedWeight::PackedWeight(const TensorView& source, DType storage, bool bf16_inputs,
-                           ThreadPool& pool, const ReleaseCallback& on_done)
+CpuWeight::Form CpuWeight::packed_form() const {
+  return {unit_layout(dtype()), unit_size(dtype(), in()), buffer_.data()};
+}
+
+CpuWeight::CpuWeight(const TensorView& source, DType storage, bool bf16_inputs, ThreadPool& pool,
+                     const ReleaseCallback& on_done)
     : Weight(source.shape[0], source.shape[1], storage),
-      layout_(unit_layout(storage)),
       form_(form_of(storage, source.shape[0] * source.shape[1], bf16_inputs)),
-      unit_bytes_(unit_size(storage, source.shape[1])),
-      buffer_(ops::packed_bytes(storage, source.shape[0], source.shape[1]),
-              PageBuffer::Pages::kLarge) {
+      bytes_(ops::packed_bytes(storage, source.shape[0], source.shape[1])),
+      buffer_(bytes_, PageBuffer::Pages::kLarge),
+      packed_(packed_form()),
+      form_now_(&packed_) {
   // In slices, so that source and copy are never both in memory as a whole.
   const std::int64_t source_row = row_bytes(source.dtype, in());
-  const std::int64_t slice = std::max<std::int64_t>(
-      pool.size(), (std::int64_t{16} << 20) / std::max<std::int64_t>(1, source_row * kUnitRows));
+  const std::int64_t slice = std::max<std::int64_t>(pool.size(), slice_units(source_row));
   for (std::int64_t first = 0; first < units(); first += slice) {
     const std::int64_t count = std::min(slice, units() - first);
     pool.run(count, 1, [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t u = begin; u < end; ++u) pack_unit(source, first + u);
+      for (std::int64_t u = begin; u < end; ++u) {
+        pack_unit(source, first + u, buffer_.data() + (first + u) * packed_.unit_bytes);
+      }
     });
-    if (on_done) {
-      const std::int64_t row_begin = first * kUnitRows;
-      const std::int64_t row_end = std::min((first + count) * kUnitRows, out());
-      on_done(source.data.subspan(static_cast<std::size_t>(row_begin * source_row),
-                                  static_cast<std::size_t>((row_end - row_begin) * source_row)));
-    }
+    if (on_done) on_done(rows_of_units(source.data, source_row, first, count));
   }
 }
 
-void PackedWeight::pack_unit(const TensorView& source, std::int64_t index) {
+CpuWeight::CpuWeight(const TensorView& source, bool bf16_inputs, std::shared_ptr<const void> keeper)
+    : Weight(source.shape[0], source.shape[1], source.dtype),
+      form_(form_of(source.dtype, source.shape[0] * source.shape[1], bf16_inputs)),
+      bytes_(source.data.size()),
+      keeper_(std::move(keeper)),
+      stored_{UnitLayout::kRaw, row_bytes(source.dtype, source.shape[1]) * kUnitRows,
+              source.data.data()},
+      form_now_(&stored_) {}
+
+void CpuWeight::pack_kept(const std::atomic<bool>& stop, const ReleaseCallback& on_done) const {
+  if (form_now_.load(std::memory_order_relaxed) != &stored_) return;
+  if (unit_layout(dtype()) == UnitLayout::kRaw) return;
+  TensorView source;
+  source.dtype = dtype();
+  source.shape = Shape{{out(), in()}};
+  source.data = {stored_.base, bytes_};
+  buffer_ = PageBuffer(ops::packed_bytes(dtype(), out(), in()), PageBuffer::Pages::kLarge);
+  packed_ = packed_form();
+  const std::int64_t row = row_bytes(dtype(), in());
+  const std::int64_t slice = slice_units(row);
+  for (std::int64_t first = 0; first < units(); first += slice) {
+    const std::int64_t count = std::min(slice, units() - first);
+    for (std::int64_t u = first; u < first + count; ++u) {
+      if (stop.load(std::memory_order_relaxed)) {
+        buffer_ = PageBuffer();
+        return;
+      }
+      pack_unit(source, u, buffer_.data() + u * packed_.unit_bytes);
+    }
+    on_done(rows_of_units(source.data, row, first, count));
+  }
+  form_now_.store(&packed_, std::memory_order_release);
+}
+
+bool CpuWeight::can_stay(DType dtype, std::int64_t in) {
+  switch (unit_layout(dtype)) {
+    case UnitLayout::kInterleaved:
+      return false;
+    case UnitLayout::kPairs:
+      return in % 2 == 0;
+    default:
+      return true;
+  }
+}
+
+void CpuWeight::pack_unit(const TensorView& source, std::int64_t index, std::byte* unit) const {
   const std::int64_t first_row = index * kUnitRows;
   const int rows = static_cast<int>(std::min(kUnitRows, out() - first_row));
   const std::int64_t row_size = row_bytes(dtype(), in());
@@ -257,8 +315,7 @@ void PackedWeight::pack_unit(const TensorView& source, std::int64_t index) {
     }
     base = encoded.data();
   }
-  std::byte* unit = buffer_.data() + index * unit_bytes_;
-  switch (layout_) {
+  switch (packed_.layout) {
     case UnitLayout::kRaw:
       std::memcpy(unit, base, static_cast<std::size_t>(rows * row_size));
       return;
@@ -294,10 +351,11 @@ void PackedWeight::pack_unit(const TensorView& source, std::int64_t index) {
   }
 }
 
-void PackedWeight::dequantize_row(std::int64_t row, float* out) const {
-  const std::byte* base = unit(row / kUnitRows);
+void CpuWeight::dequantize_row(std::int64_t row, float* out) const {
+  const Unit unit = this->unit(row / kUnitRows);
+  const std::byte* base = unit.data;
   const int r = static_cast<int>(row % kUnitRows);
-  switch (layout_) {
+  switch (unit.stored_rows > 0 ? UnitLayout::kRaw : unit_layout(dtype())) {
     case UnitLayout::kRaw:
       quant::dequantize_row(dtype(), base + r * row_bytes(dtype(), in()), out, in());
       return;
