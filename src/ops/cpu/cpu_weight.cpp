@@ -257,7 +257,7 @@ CpuWeight::CpuWeight(const TensorView& source, DType storage, bool bf16_inputs, 
 CpuWeight::CpuWeight(const TensorView& source, bool bf16_inputs, std::shared_ptr<const void> keeper)
     : Weight(source.shape[0], source.shape[1], source.dtype),
       form_(form_of(source.dtype, source.shape[0] * source.shape[1], bf16_inputs)),
-      bytes_(source.data.size()),
+      bytes_(ops::packed_bytes(source.dtype, source.shape[0], source.shape[1])),
       keeper_(std::move(keeper)),
       stored_{UnitLayout::kRaw, row_bytes(source.dtype, source.shape[1]) * kUnitRows,
               source.data.data()},
@@ -269,8 +269,8 @@ void CpuWeight::pack_kept(const std::atomic<bool>& stop, const ReleaseCallback& 
   TensorView source;
   source.dtype = dtype();
   source.shape = Shape{{out(), in()}};
-  source.data = {stored_.base, bytes_};
-  buffer_ = PageBuffer(ops::packed_bytes(dtype(), out(), in()), PageBuffer::Pages::kLarge);
+  source.data = {stored_.base, static_cast<std::size_t>(byte_size(source))};
+  buffer_ = PageBuffer(bytes_, PageBuffer::Pages::kLarge);
   packed_ = packed_form();
   const std::int64_t row = row_bytes(dtype(), in());
   const std::int64_t slice = slice_units(row);

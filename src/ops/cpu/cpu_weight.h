@@ -44,6 +44,7 @@ class CpuWeight final : public Weight {
   // Whether kernels can read rows of this type and length as they stand in a file.
   [[nodiscard]] static bool can_stay(DType dtype, std::int64_t in);
 
+  // Once it is packed.
   [[nodiscard]] std::uint64_t bytes() const override { return bytes_; }
   [[nodiscard]] ActivationForm input_form() const override { return form_; }
   void dequantize_row(std::int64_t row, float* out) const override;
