@@ -10,7 +10,8 @@ usage: server_load.py streams|overload|overhead|mixed MODEL [--bin FOLDER] [opti
   overhead  --streams N (32): tokens per second over HTTP beside `mistralcpp bench --streams N`, in
             alternation; --rounds R (3), --prompt P (32), --answer A (64), --requests K (64)
   mixed     --seconds S (3600): streams, tools, constraints, clients that leave, bad requests: no
-            answer that is not expected, no growth of memory beyond --growth (8) MiB an hour
+            answer that is not expected, no growth of memory beyond --growth (8) MiB an hour;
+            --clients C (24), --patience P (120): seconds that a client waits
 """
 
 import argparse
@@ -170,9 +171,16 @@ def mixed(options):
     samples = []
     start = time.monotonic()
     try:
-        traffic = load.Mixed(server)
-        asyncio.run(traffic.run(options.seconds, options.clients, lambda: samples.append(
-            (time.monotonic() - start, load.memory(server)))))
+        traffic = load.Mixed(server, patience=options.patience)
+
+        def sample():
+            before = samples[-1][0] if samples else -60
+            samples.append((time.monotonic() - start, load.memory(server)))
+            if samples[-1][0] // 60 != before // 60:
+                print(f"{samples[-1][0]:6.0f} s: {samples[-1][1]:.1f} MiB, answers by status: "
+                      f"{traffic.counts}, unexpected: {len(traffic.wrong)}", flush=True)
+
+        asyncio.run(traffic.run(options.seconds, options.clients, sample))
         print(f"answers by status: {traffic.counts}")
         check(not traffic.wrong, f"every answer is as expected {traffic.wrong[:3] or ''}")
         check(all(status < 500 for status in traffic.counts), "no 5xx")
@@ -203,6 +211,7 @@ def main():
     parser.add_argument("--answer", type=int, default=64)
     parser.add_argument("--requests", type=int, default=64)
     parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument("--patience", type=float, default=120)
     parser.add_argument("--growth", type=float, default=8)
     options = parser.parse_args()
     if options.bin:

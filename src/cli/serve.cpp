@@ -71,8 +71,9 @@ class ServeCommand final : public Command {
   }
 
  private:
-  // Answers by far more than requests: a request may ask for many.
-  static constexpr std::int32_t kMaxQueuedAnswers = 1 << 20;
+  // Answers by far more than requests: a request may ask for many. Each one that ends is looked for
+  // among those that wait, so not without bound.
+  static constexpr std::int32_t kMaxQueuedAnswers = 1 << 16;
 
   [[nodiscard]] std::unique_ptr<Session> load() {
     const models::ModelPath path = selector_.locate();
@@ -80,6 +81,8 @@ class ServeCommand final : public Command {
     engine::EngineOptions options = runtime_.engine_options();
     options.max_queued = kMaxQueuedAnswers;
     options.truncate_prompts = false;  // what the service does, request by request
+    // The chat tells the speed of each answer behind it; these lines would break into the text.
+    if (serve_.interactive()) options.log_throughput = false;
     return std::make_unique<Session>(path, runtime_, context_, std::move(options),
                                      source_.resolve(selector_.text_options()), selector_.draft());
   }

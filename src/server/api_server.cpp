@@ -173,6 +173,16 @@ std::optional<HttpResponse> ApiServer::refuse(const HttpRequest& head) {
                                "Expected a body with the header 'Content-Type: application/json'.")
         .response();
   }
+  const std::string_view coding = head.header("content-encoding");
+  if (!coding.empty() && coding != "identity") {
+    HttpResponse response =
+        ApiError::of_status(415, "invalid_request_error", "unsupported_media_type",
+                            "Expected a body without 'Content-Encoding': compressed ones are not "
+                            "read.")
+            .response();
+    response.headers.emplace_back("Accept-Encoding", "identity");
+    return response;
+  }
   if (!route->generates) return std::nullopt;
   std::optional<HttpResponse> refusal = refuse_for_load();
   if (refusal && refusal->status == 429) refused_.fetch_add(1);

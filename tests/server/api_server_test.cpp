@@ -55,6 +55,8 @@ TEST(Routes, ContentTypeIsJson) {
   EXPECT_EQ(status({{"content-type", "Application/JSON ; charset=utf-8"}}), 200);
   EXPECT_EQ(status({{"content-type", "text/plain"}}), 415);
   EXPECT_EQ(status({}), 415);
+  EXPECT_EQ(status({{"content-type", "application/json"}, {"content-encoding", "identity"}}), 200);
+  EXPECT_EQ(status({{"content-type", "application/json"}, {"content-encoding", "gzip"}}), 415);
 }
 
 TEST(Routes, BrowsersOfOtherPages) {
@@ -200,6 +202,18 @@ INSTANTIATE_TEST_SUITE_P(
         WrongField{kChat, R"("grammar":{"type":"regex"})", "grammar.value"},
         WrongField{kChat, R"("guided_regex":"a","response_format":{"type":"json_object"})",
                    "guided_regex"},
+        WrongField{kChat, R"("guided_json":{},"guided_regex":"a")", "guided_regex"},
+        WrongField{kChat, R"("structured_outputs":{})", "structured_outputs"},
+        WrongField{kChat, R"("structured_outputs":{"form":"a"})", "structured_outputs"},
+        WrongField{kChat, R"("structured_outputs":{"json_object":1})",
+                   "structured_outputs.json_object"},
+        WrongField{kChat, R"("structured_outputs":{"json_object":true,"regex":"a"})",
+                   "structured_outputs.json_object"},
+        WrongField{kChat, R"("structured_outputs":{"structural_tag":"a"})",
+                   "structured_outputs.structural_tag"},
+        WrongField{kChat, R"("seed":1e400)", "seed"},
+        WrongField{kChat, R"("temperature":NaN)", "temperature"},
+        WrongField{kChat, R"("logit_bias":{"5":-Infinity})", "logit_bias.5"},
         WrongField{kChat, R"("functions":[])", "functions"},
         WrongField{kChat, R"("adapters":["a"])", "adapters"},
         WrongField{kChat, R"("chat_template_kwargs":[])", "chat_template_kwargs"},
@@ -245,6 +259,21 @@ INSTANTIATE_TEST_SUITE_P(
                     WrongField{"/re_isq", R"("ggml_type":"Q9")", "ggml_type"},
                     WrongField{"/re_isq", R"("ggml_type":"Q4K")", "ggml_type"},
                     WrongField{"/activate_adapters", R"("adapter_names":["a"])", "adapter_names"}));
+
+// A few bytes would keep the engine busy for minutes.
+TEST(Requests, AnswersToAllPromptsTogetherAreLimited) {
+  ServedFake fake;
+  const auto refused = [&](std::size_t prompts, Json more) {
+    Json body = {{"prompt", std::vector<std::string>(prompts, "a")}, {"max_tokens", 1}};
+    body.update(more);
+    const Json json = post(*fake.api, kCompletions, body).json();
+    return json.contains("error") ? json["error"]["param"].get<std::string>() : "";
+  };
+  EXPECT_EQ(refused(33, {{"n", 128}}), "n");
+  EXPECT_EQ(refused(2048, {{"best_of", 3}, {"n", 2}}), "best_of");
+  EXPECT_EQ(fake.engine->stats().requests, 0);
+  EXPECT_EQ(refused(2, {{"n", 128}}), "");
+}
 
 TEST(Requests, BrokenJson) {
   ServedFake fake;

@@ -169,6 +169,10 @@ TEST(ChatCompletions, AnswersAreHeldToTheirForm) {
   body["guided_choice"] = {"one (1)", "two"};
   const Json chosen = post(*fake.api, kChat, body).json()["choices"][0]["message"]["content"];
   EXPECT_TRUE(chosen == "one (1)" || chosen == "two") << chosen;
+  body.erase("guided_choice");
+  body["structured_outputs"] = {{"json_object", true}};
+  const Json object = post(*fake.api, kChat, body).json()["choices"][0];
+  EXPECT_TRUE(object["message"]["content"].get<std::string>().starts_with("{")) << object;
 }
 
 TEST(ChatCompletions, CallsAreMadeWhereTheyAreRequired) {

@@ -238,6 +238,8 @@ TEST(HttpServer, RefusesWhatIsNotHttp) {
         "GET /health HTTP/1.1\r\nno colon\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        "POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\nGET /health HTTP/1.1",
+        "POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         "POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
         "Content-Type: application/json\r\n\r\nzz\r\n"}) {
     Client client(server.http.port());

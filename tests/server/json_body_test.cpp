@@ -43,6 +43,32 @@ TEST(JsonBody, SaysWhereTheTextIsBroken) {
   EXPECT_NE(problem_of("{\"a\": 1e999}").find("out of range"), std::string::npos);
 }
 
+TEST(JsonBody, NamesTheFieldOfNumbersBeyondAllBounds) {
+  const auto field_of = [](const std::string& text) {
+    try {
+      (void)parse_body(text);
+    } catch (const ApiError& error) {
+      return error.param();
+    }
+    return std::string("none");
+  };
+  const std::string huge = "1" + std::string(400, '0');
+  for (const std::string& number :
+       {huge, "-" + huge, std::string("1e400"), std::string("-1e400"), std::string("NaN"),
+        std::string("Infinity"), std::string("-Infinity")}) {
+    EXPECT_EQ(field_of("{\"a\":[{}],\"seed\": " + number + "}"), "seed") << number;
+    EXPECT_EQ(field_of(R"({"a":[1,{"b":2,"c":{"d":)" + number + "}}]}"), "a[1].c.d") << number;
+    EXPECT_EQ(field_of("{\"prompt\":[1, 2, " + number + "]}"), "prompt[2]") << number;
+    EXPECT_EQ(field_of("{\"a\":1, " + number + ":2}"), "") << number;
+  }
+  EXPECT_EQ(field_of("{\"a\": Nan}"), "");
+  EXPECT_EQ(field_of("{\"" + std::string(1000, 'a') + "\": NaN}"), "");
+  EXPECT_EQ(field_of("{\"a\": nul}"), "");
+  const std::string deep = std::string(10'000, '[');
+  EXPECT_EQ(field_of("{\"x\":1,\"messages\":" + deep + "}"), "messages");
+  EXPECT_EQ(field_of("{\"x\":1,\"messages\":{\"a\":" + deep + "}}"), "messages");
+}
+
 TEST(JsonBody, ExpectsAnObject) {
   for (const char* text : {"[]", "1", "\"x\"", "null"}) {
     EXPECT_NE(problem_of(text).find("expected an object"), std::string::npos) << text;

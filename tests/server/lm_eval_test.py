@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What lm-eval's local-completions asks for and reads: its requests, and its way with the answers.
 
-The package itself needs far more than it sends; what it sends is this (lm_eval 0.4.13,
-models/openai_completions.py): for likelihoods a batch of prompts of token ids with echo, logprobs 1
-and max_tokens 1, of whose answer it leaves out the last token; for texts a batch of prompts with
-stop strings.
+lm_eval_package_test.py runs the package itself, which needs far more than it sends; what it sends
+is this (lm_eval 0.4.13, models/openai_completions.py): for likelihoods a batch of prompts of token
+ids with echo, logprobs 1 and max_tokens 1, of whose answer it leaves out the last token; for texts
+a batch of prompts with stop strings.
 """
 
 import json

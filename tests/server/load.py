@@ -175,8 +175,9 @@ TOOLS = [{"type": "function", "function": {"name": "add", "strict": True, "param
 class Mixed:
     """Clients that each send one request after another, of a random kind."""
 
-    def __init__(self, server, seed=1):
+    def __init__(self, server, seed=1, patience=120):
         self.server = server
+        self.patience = patience
         self.random = random.Random(seed)
         self.counts = {}
         self.wrong = []
@@ -283,7 +284,7 @@ class Mixed:
             while time.monotonic() < end:
                 kind = self.random.choice(self.kinds)
                 try:
-                    await asyncio.wait_for(kind(), 120)
+                    await asyncio.wait_for(kind(), self.patience)
                 except Exception as error:  # a connection that breaks, an answer that is none
                     self.wrong.append((kind.__name__, repr(error)))
 

@@ -4,18 +4,31 @@
 import asyncio
 import json
 import math
-import sys
-import unittest
+import typing
 
 from python_packages import require
 
 require("openai")
 
 import openai  # noqa: E402
+import pydantic  # noqa: E402
 
 from server_case import ServerCase, main  # noqa: E402
 
 HELLO = [{"role": "user", "content": "Hello there"}]
+ARGUMENTS = {"type": "object",
+             "properties": {"number": {"enum": [1, 2, 3]}, "sure": {"type": "boolean"}},
+             "required": ["number", "sure"], "additionalProperties": False}
+TOOLS = [{"type": "function", "function": {
+    "name": name, "description": "Does it.", "strict": True, "parameters": ARGUMENTS}}
+    for name in ("guess", "check")]
+
+
+class Guess(pydantic.BaseModel):
+    """What an answer or the arguments of a call are parsed to."""
+
+    number: typing.Literal[1, 2, 3]
+    sure: bool
 
 
 class OpenAi(ServerCase):
@@ -151,6 +164,109 @@ class OpenAi(ServerCase):
         with self.assertRaises(openai.AuthenticationError):
             openai.OpenAI(base_url=self.server.base + "/v1", api_key="sk-wrong",
                           max_retries=0).models.list()
+
+    def check_arguments(self, text):
+        arguments = json.loads(text)
+        self.assertEqual(sorted(arguments), ["number", "sure"])
+        self.assertIn(arguments["number"], (1, 2, 3))
+        self.assertIsInstance(arguments["sure"], bool)
+
+    def test_tools(self):
+        for choice in ("required", {"type": "function", "function": {"name": "check"}}):
+            settings = {"model": "m", "messages": HELLO, "tools": TOOLS, "tool_choice": choice,
+                        "parallel_tool_calls": False, "temperature": 0, "max_tokens": 120}
+            whole = self.client().chat.completions.create(**settings).choices[0]
+            self.assertEqual(whole.finish_reason, "tool_calls")
+            self.assertIsNone(whole.message.content)
+            self.assertEqual(len(whole.message.tool_calls), 1)
+            call = whole.message.tool_calls[0]
+            self.assertIn(call.function.name, ("guess", "check") if choice == "required"
+                          else ("check",))
+            self.check_arguments(call.function.arguments)
+            names, arguments, reasons, ids = "", "", [], set()
+            for chunk in self.client().chat.completions.create(stream=True, **settings):
+                delta = chunk.choices[0].delta
+                self.assertFalse(delta.content)
+                for piece in delta.tool_calls or []:
+                    self.assertEqual(piece.index, 0)
+                    ids.add(piece.id)
+                    names += piece.function.name or ""
+                    arguments += piece.function.arguments or ""
+                reasons.append(chunk.choices[0].finish_reason)
+            self.assertEqual((names, arguments, reasons[-1]),
+                             (call.function.name, call.function.arguments, "tool_calls"))
+            self.assertEqual(len(ids - {None}), 1)
+            # The conversation goes on with what the tool found.
+            self.client().chat.completions.create(
+                model="m", tools=TOOLS, tool_choice="none", max_tokens=4, messages=[
+                    *HELLO, whole.message,
+                    {"role": "tool", "tool_call_id": call.id, "content": "done"}])
+
+    def test_tools_may_be_left_alone(self):
+        for choice in ("none", "auto", openai.NOT_GIVEN):
+            answer = self.client().chat.completions.create(
+                model="m", messages=HELLO, tools=TOOLS, tool_choice=choice, max_tokens=6,
+                temperature=0).choices[0]
+            self.assertIsNone(answer.message.tool_calls)
+            self.assertIsInstance(answer.message.content, str)
+
+    def test_json_schema(self):
+        settings = {"model": "m", "messages": HELLO, "temperature": 0, "max_tokens": 120}
+        form = {"type": "json_schema",
+                "json_schema": {"name": "guess", "strict": True, "schema": ARGUMENTS}}
+        whole = self.client().chat.completions.create(response_format=form, **settings)
+        self.assertEqual(whole.choices[0].finish_reason, "stop")
+        self.check_arguments(whole.choices[0].message.content)
+        streamed = "".join(
+            chunk.choices[0].delta.content or "" for chunk in self.client().chat.completions.create(
+                response_format=form, stream=True, **settings))
+        self.assertEqual(streamed, whole.choices[0].message.content)
+
+    def test_answers_parsed_by_the_client(self):
+        settings = {"model": "m", "messages": HELLO, "temperature": 0, "max_tokens": 120}
+        client = self.client()
+        parsed = client.chat.completions.parse(response_format=Guess, **settings)
+        self.assertIsInstance(parsed.choices[0].message.parsed, Guess)
+        with client.chat.completions.stream(response_format=Guess, **settings) as stream:
+            for _ in stream:
+                pass
+            self.assertEqual(stream.get_final_completion().choices[0].message.parsed,
+                             parsed.choices[0].message.parsed)
+        tools = [openai.pydantic_function_tool(Guess)]
+        parsed = client.chat.completions.parse(
+            tools=tools, tool_choice="required", parallel_tool_calls=False, **settings)
+        called = parsed.choices[0].message.tool_calls[0].function
+        self.assertIsInstance(called.parsed_arguments, Guess)
+        with client.chat.completions.stream(
+                tools=tools, tool_choice="required", parallel_tool_calls=False,
+                **settings) as stream:
+            for _ in stream:
+                pass
+            self.assertEqual(
+                stream.get_final_completion().choices[0].message.tool_calls[0].function.arguments,
+                called.arguments)
+
+    def test_async_tools_schema_and_embeddings(self):
+        async def run():
+            async with openai.AsyncOpenAI(base_url=self.server.base + "/v1",
+                                          api_key="sk-test") as client:
+                return await asyncio.gather(
+                    client.chat.completions.create(
+                        model="m", messages=HELLO, tools=TOOLS, tool_choice="required",
+                        temperature=0, max_tokens=120, parallel_tool_calls=False),
+                    client.chat.completions.parse(
+                        model="m", messages=HELLO, response_format=Guess, temperature=0,
+                        max_tokens=120),
+                    client.embeddings.create(model="m", input="one"),
+                    client.models.list())
+
+        called, parsed, embedded, models = asyncio.run(run())
+        self.check_arguments(called.choices[0].message.tool_calls[0].function.arguments)
+        self.assertIsInstance(parsed.choices[0].message.parsed, Guess)
+        self.assertEqual(
+            embedded.data[0].embedding,
+            self.client().embeddings.create(model="m", input="one").data[0].embedding)
+        self.assertEqual(len(models.data), 1)
 
     def test_async(self):
         async def ask(client, i):

@@ -102,6 +102,7 @@ class DropIn(unittest.TestCase):
         self.assertIn("> ", result.stdout)
         self.assertIn("Error: ", result.stdout)
         self.assertIn("Average T/s", result.stderr)
+        self.assertNotIn("Throughput:", result.stderr)
         result = run("-i", "plain", "-m", TINY, program="mistralcpp-server", input="")
         self.assertEqual(result.returncode, 0, result.stderr)
 

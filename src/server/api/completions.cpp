@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "server/api/completion_exchange.h"
 #include "server/api/constraint.h"
 #include "server/api/error.h"
@@ -78,6 +80,11 @@ Reply completions(const Service& service, const HttpRequest& http, std::shared_p
 
   const bool truncates = service.truncates(options.truncate);
   std::vector<PromptInput> prompts = read_prompts(service, fields, "prompt", echo, truncates);
+  if (prompts.size() * static_cast<std::size_t>(best_of) > kMostAnswersInAll) {
+    fields.wrong_value(best_of > options.answers ? "best_of" : "n",
+                       fmt::format("{} answers to each of {} prompts, expected at most {} in all.",
+                                   best_of, prompts.size(), kMostAnswersInAll));
+  }
   CompletionExchange::CompletionSettings settings;
   settings.generation = {.stream = options.stream,
                          .include_usage = options.include_usage,

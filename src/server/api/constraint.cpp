@@ -78,26 +78,44 @@ std::string alternatives(const std::vector<std::string>& texts) {
   return regex + ")";
 }
 
-// vLLM's names, alone or together in `structured_outputs`.
-std::optional<Demand> read_guided(const Fields& fields, const std::string& prefix) {
+// vLLM's names, alone or together in `structured_outputs`: each that is there.
+void read_guided(const Fields& fields, const std::string& prefix, std::vector<Demand>& demands) {
   const std::string json = prefix + "json";
   const std::string regex = prefix + "regex";
   const std::string choice = prefix + "choice";
   const std::string grammar = prefix + "grammar";
   if (fields.has(json)) {
-    return Demand{fields.path(json), {Kind::kJsonSchema, schema_text(fields, json)}};
+    demands.push_back({fields.path(json), {Kind::kJsonSchema, schema_text(fields, json)}});
   }
   if (const auto text = fields.string(regex)) {
-    return Demand{fields.path(regex), {Kind::kRegex, *text}};
-  }
-  if (const auto text = fields.string(grammar)) {
-    return Demand{fields.path(grammar), {Kind::kGbnf, *text}};
+    demands.push_back({fields.path(regex), {Kind::kRegex, *text}});
   }
   if (const auto texts = fields.strings(choice)) {
     if (texts->empty()) fields.wrong_value(choice, "it is empty.");
-    return Demand{fields.path(choice), {Kind::kRegex, alternatives(*texts)}};
+    demands.push_back({fields.path(choice), {Kind::kRegex, alternatives(*texts)}});
   }
-  return std::nullopt;
+  if (const auto text = fields.string(grammar)) {
+    demands.push_back({fields.path(grammar), {Kind::kGbnf, *text}});
+  }
+}
+
+void read_structured_outputs(const Fields& fields, std::vector<Demand>& demands) {
+  constexpr const char* kName = "structured_outputs";
+  const Json* outputs = fields.object(kName);
+  if (outputs == nullptr) return;
+  const Fields inside(*outputs, "structured_outputs.");
+  for (const char* name : {"structural_tag", "whitespace_pattern"}) {
+    if (inside.has(name)) inside.unsupported(name, "it cannot be enforced.");
+  }
+  const std::size_t before = demands.size();
+  read_guided(inside, "", demands);
+  const auto object = inside.boolean("json_object");
+  if (object.value_or(false)) {
+    demands.push_back({inside.path("json_object"), {Kind::kJsonObject, {}}});
+  }
+  if (demands.size() == before && !object) {
+    fields.wrong_value(kName, "expected 'json', 'regex', 'choice', 'grammar' or 'json_object'.");
+  }
 }
 
 }  // namespace
@@ -110,10 +128,8 @@ void apply_constraint(const Service& service, const Fields& fields, const ToolSe
   };
   add(read_response_format(fields));
   add(read_grammar(fields));
-  add(read_guided(fields, "guided_"));
-  if (const Json* outputs = fields.object("structured_outputs")) {
-    add(read_guided(Fields(*outputs, "structured_outputs."), ""));
-  }
+  read_guided(fields, "guided_", demands);
+  read_structured_outputs(fields, demands);
   if (tools.must_call) demands.push_back({"tools", required_calls(service, tools)});
   // Where the whole answer has a form, it is no call, so that nothing is left to enforce.
   if (demands.empty() && tools.may_call && tools.any_strict()) {

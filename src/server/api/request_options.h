@@ -10,6 +10,9 @@ namespace mistral::server {
 
 inline constexpr std::int32_t kMostTopLogprobs = 20;  // as OpenAI's API
 inline constexpr std::int32_t kMostAnswers = 128;     // likewise
+// Of all prompts of a request together: more would keep others waiting for long, also when the
+// client leaves and all of them are taken back.
+inline constexpr std::int32_t kMostAnswersInAll = 4096;
 
 struct RequestOptions {
   bool stream = false;

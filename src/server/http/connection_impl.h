@@ -20,6 +20,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -120,6 +121,11 @@ class Connection final : public ConnectionBase,
     disarm();
     if (error) co_return co_await refuse_input(error, "the request's head");
     take_head();
+    if (!has_known_framing()) {
+      // Where its body ends is not known, so nothing after it can be read.
+      co_return co_await send_last(environment_.application.failure(
+          400, "the request's Transfer-Encoding is not known, expected chunked or none"));
+    }
     std::optional<HttpResponse> refusal = environment_.application.refuse(request_);
     // A short body is read all the same, so that the connection can go on.
     constexpr std::uint64_t kShort = std::uint64_t{64} << 10U;
@@ -318,6 +324,10 @@ class Connection final : public ConnectionBase,
   [[nodiscard]] std::optional<std::uint64_t> announced_bytes() const {
     if (parser_->chunked()) return std::nullopt;
     return parser_->content_length().value_or(0);
+  }
+  [[nodiscard]] bool has_known_framing() const {
+    const std::string_view coding = request_.header("transfer-encoding");
+    return coding.empty() || beast::iequals(coding, "chunked");
   }
   [[nodiscard]] bool expects_continue() const { return !request_.header("expect").empty(); }
 

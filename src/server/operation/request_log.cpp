@@ -1,5 +1,6 @@
 #include "server/operation/request_log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <utility>
@@ -26,7 +27,10 @@ std::string local_time() {
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &local);
   char zone[16];
   std::strftime(zone, sizeof zone, "%z", &local);
-  return fmt::format("{}.{:03}{}", text, millis, zone);
+  // As in the other lines of the log: +00:00.
+  const std::string_view offset(zone);
+  const std::size_t hours = std::min<std::size_t>(offset.size(), 3);
+  return fmt::format("{}.{:03}{}:{}", text, millis, offset.substr(0, hours), offset.substr(hours));
 }
 
 class LoggedExchange final : public Exchange {
