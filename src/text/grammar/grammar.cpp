@@ -427,7 +427,7 @@ std::shared_ptr<const Grammar> GrammarBuilder::build(std::uint32_t start_rule) {
   std::unordered_map<const Terminal*, std::uint32_t> indices;
   const NetworkBuilder::TerminalIndex index_of = [&](Dfa&& dfa) {
     budget_.add_bytes(2 * dfa.bytes() + dfa.size() * sizeof(ByteSet));
-    auto terminal = vocabulary_.terminal(std::move(dfa));
+    auto terminal = vocabulary_.terminal(std::move(dfa), budget_);
     const auto [found, added] =
         indices.try_emplace(terminal.get(), static_cast<std::uint32_t>(grammar->terminals.size()));
     if (added) grammar->terminals.push_back(std::move(terminal));
