@@ -1,8 +1,11 @@
 #include "text/grammar/automaton.h"
 
 #include <algorithm>
-#include <bitset>
+#include <map>
+#include <span>
 #include <unordered_map>
+
+#include "text/grammar/dfa_builder.h"
 
 namespace mistral::grammar {
 namespace {
@@ -71,312 +74,164 @@ std::optional<std::vector<std::string>> Dfa::words(std::size_t limit) const {
   return out;
 }
 
-// Makes automata whose states are numbered as they are found; reduces them at the end.
-class DfaBuilder {
- public:
-  explicit DfaBuilder(Budget& budget) : budget_(budget) {}
-
-  // Marks where classes of bytes begin.
-  void cut(std::uint8_t low, std::uint8_t high) {
-    cuts_.set(low);
-    if (high < 255) cuts_.set(high + 1U);
-  }
-  void cut(const Dfa& dfa) {
-    for (unsigned byte = 1; byte < 256; ++byte) {
-      if (dfa.classes_[byte] != dfa.classes_[byte - 1]) cuts_.set(byte);
-    }
-  }
-  void finish_classes() {
-    std::uint8_t current = 0;
-    first_byte_ = {0};
-    for (unsigned byte = 1; byte < 256; ++byte) {
-      if (cuts_.test(byte)) {
-        ++current;
-        first_byte_.push_back(static_cast<std::uint8_t>(byte));
-      }
-      dfa_.classes_[byte] = current;
-    }
-    dfa_.class_count_ = std::size_t{current} + 1;
-  }
-  [[nodiscard]] const std::vector<std::uint8_t>& first_bytes() const { return first_byte_; }
-
-  StateId add(std::int32_t label) {
-    budget_.tick();
-    budget_.check_automaton(dfa_.label_.size() + 1);
-    if (dfa_.next_.size() + dfa_.class_count_ > charged_) {
-      // In larger steps, as this is called for every state; small automata are free.
-      budget_.add_bytes(kStep * sizeof(StateId));
-      charged_ += kStep;
-    }
-    dfa_.label_.push_back(label);
-    dfa_.next_.resize(dfa_.next_.size() + dfa_.class_count_, kDead);
-    return static_cast<StateId>(dfa_.label_.size() - 1);
-  }
-  void set(StateId from, std::size_t byte_class, StateId to) {
-    dfa_.next_[from * dfa_.class_count_ + byte_class] = to;
-  }
-
-  [[nodiscard]] Dfa finish(StateId start) {
-    dfa_.start_ = start;
-    remove_useless();
-    if (dfa_.size() <= kMostToMinimise) minimise();
-    merge_classes();
-    return std::move(dfa_);
-  }
-
- private:
-  static constexpr std::size_t kMostToMinimise = 3000;
-  static constexpr std::size_t kStep = std::size_t{1} << 14U;
-
-  // States from which nothing is accepted become kDead.
-  void remove_useless() {
-    const std::size_t count = dfa_.size();
-    std::vector<std::vector<StateId>> from(count);
-    for (std::size_t state = 0; state < count; ++state) {
-      StateId last = kDead;
-      for (std::size_t c = 0; c < dfa_.class_count_; ++c) {
-        const StateId target = dfa_.next_[state * dfa_.class_count_ + c];
-        if (target != kDead && target != last) from[target].push_back(static_cast<StateId>(state));
-        last = target;
-      }
-    }
-    std::vector<std::uint8_t> useful(count, 0);
-    std::vector<StateId> work;
-    for (std::size_t state = 0; state < count; ++state) {
-      if (dfa_.label_[state] < 0) continue;
-      useful[state] = 1;
-      work.push_back(static_cast<StateId>(state));
-    }
-    while (!work.empty()) {
-      const StateId state = work.back();
-      work.pop_back();
-      for (const StateId before : from[state]) {
-        if (useful[before] != 0) continue;
-        useful[before] = 1;
-        work.push_back(before);
-      }
-    }
-    std::vector<StateId> new_id(count, kDead);
-    StateId next_id = 0;
-    for (std::size_t state = 0; state < count; ++state) {
-      if (useful[state] != 0) new_id[state] = next_id++;
-    }
-    renumber(new_id, next_id);
-  }
-
-  // new_id maps every state to its new number or kDead; states with the same number are equal.
-  void renumber(const std::vector<StateId>& new_id, StateId new_count) {
-    std::vector<StateId> next(new_count * dfa_.class_count_, kDead);
-    std::vector<std::int32_t> label(new_count, -1);
-    for (std::size_t state = 0; state < new_id.size(); ++state) {
-      const StateId id = new_id[state];
-      if (id == kDead) continue;
-      label[id] = dfa_.label_[state];
-      for (std::size_t c = 0; c < dfa_.class_count_; ++c) {
-        const StateId target = dfa_.next_[state * dfa_.class_count_ + c];
-        next[id * dfa_.class_count_ + c] = target == kDead ? kDead : new_id[target];
-      }
-    }
-    dfa_.next_ = std::move(next);
-    dfa_.label_ = std::move(label);
-    if (dfa_.start_ != kDead) dfa_.start_ = new_id[dfa_.start_];
-  }
-
-  // Moore's algorithm: splits groups of states until their members agree about where they lead.
-  void minimise() {
-    const std::size_t count = dfa_.size();
-    if (count == 0) return;
-    std::vector<StateId> group(count);
-    std::size_t groups = 0;
-    {
-      std::unordered_map<std::int32_t, StateId> by_label;
-      for (std::size_t state = 0; state < count; ++state) {
-        group[state] = by_label.try_emplace(dfa_.label_[state], by_label.size()).first->second;
-      }
-      groups = by_label.size();
-    }
-    constexpr int kMostRounds = 64;  // long chains need many; what is left is only larger
-    for (int round = 0;; ++round) {
-      if (round == kMostRounds) return;
-      std::unordered_map<std::vector<StateId>, StateId, HashStates> found;
-      std::vector<StateId> refined(count);
-      std::vector<StateId> key(dfa_.class_count_ + 1);
-      for (std::size_t state = 0; state < count; ++state) {
-        budget_.tick();
-        key[0] = group[state];
-        for (std::size_t c = 0; c < dfa_.class_count_; ++c) {
-          const StateId target = dfa_.next_[state * dfa_.class_count_ + c];
-          key[c + 1] = target == kDead ? kDead : group[target];
-        }
-        refined[state] = found.try_emplace(key, static_cast<StateId>(found.size())).first->second;
-      }
-      const bool stable = found.size() == groups;
-      groups = found.size();
-      group = std::move(refined);
-      if (stable) break;
-    }
-    renumber(group, static_cast<StateId>(groups));
-  }
-
-  // Bytes that no state tells apart any more share a class.
-  void merge_classes() {
-    std::unordered_map<std::vector<StateId>, std::uint8_t, HashStates> found;
-    std::vector<std::size_t> kept;
-    std::vector<std::uint8_t> new_class(dfa_.class_count_);
-    std::vector<StateId> column(dfa_.size());
-    for (std::size_t c = 0; c < dfa_.class_count_; ++c) {
-      for (std::size_t state = 0; state < dfa_.size(); ++state) {
-        column[state] = dfa_.next_[state * dfa_.class_count_ + c];
-      }
-      const auto [at, added] = found.try_emplace(column, static_cast<std::uint8_t>(found.size()));
-      if (added) kept.push_back(c);
-      new_class[c] = at->second;
-    }
-    std::vector<StateId> next;
-    next.reserve(dfa_.size() * kept.size());
-    for (std::size_t state = 0; state < dfa_.size(); ++state) {
-      for (const std::size_t c : kept) next.push_back(dfa_.next_[state * dfa_.class_count_ + c]);
-    }
-    for (std::uint8_t& byte_class : dfa_.classes_) byte_class = new_class[byte_class];
-    dfa_.class_count_ = kept.size();
-    dfa_.next_ = std::move(next);
-  }
-
-  Budget& budget_;
-  std::bitset<256> cuts_;
-  std::vector<std::uint8_t> first_byte_;
-  std::size_t charged_ = kStep;
-  Dfa dfa_;
-};
-
 namespace {
 
 // Sets of states of an Nfa, closed under edges that cost nothing.
 class Subsets {
  public:
   Subsets(const Nfa& nfa, const std::vector<StateId>& accepting)
-      : nfa_(nfa), label_(nfa.size(), -1), seen_(nfa.size(), 0) {
+      : nfa_(nfa), label_(nfa.size(), -1), seen_(nfa.size(), 0), matters_(nfa.size(), 0) {
     for (std::size_t i = accepting.size(); i-- > 0;) {
       label_[accepting[i]] = static_cast<std::int32_t>(i);
     }
+    // States that only lead on for nothing need not be told apart.
+    for (StateId state = 0; state < nfa.size(); ++state) {
+      const auto& edges = nfa.edges(state);
+      const bool leads = std::any_of(edges.begin(), edges.end(), [](const Nfa::Edge& edge) {
+        return !edge.free || edge.when == Nfa::When::kAtEnd;
+      });
+      matters_[state] = leads || label_[state] >= 0 ? 1 : 0;
+    }
   }
 
-  // Adds a state and all that it leads to for nothing.
-  void add(StateId state, bool at_start) {
-    if (mark(state)) set_.push_back(state);
-    while (!work_.empty()) {
-      const StateId from = work_.back();
-      work_.pop_back();
+  // The states of `from` and all that they lead to for nothing, in the normal form of a set.
+  [[nodiscard]] std::vector<StateId> close(std::span<const StateId> from, bool at_start) {
+    reached_.clear();
+    for (const StateId state : from) reach(state);
+    for (std::size_t at = 0; at < reached_.size(); ++at) {
       nfa_.budget().tick();
-      for (const Nfa::Edge& edge : nfa_.edges(from)) {
+      for (const Nfa::Edge& edge : nfa_.edges(reached_[at])) {
         if (!edge.free || edge.when == Nfa::When::kAtEnd) continue;
         if (edge.when == Nfa::When::kAtStart && !at_start) continue;
-        if (mark(edge.target)) set_.push_back(edge.target);
+        reach(edge.target);
       }
     }
-  }
-  // The set in its normal form; begins a new one.
-  [[nodiscard]] std::vector<StateId> take() {
     std::vector<StateId> out;
-    for (const StateId state : set_) {
+    for (const StateId state : reached_) {
       seen_[state] = 0;
-      if (matters(state)) out.push_back(state);
+      if (matters_[state] != 0) out.push_back(state);
     }
-    set_.clear();
     std::sort(out.begin(), out.end());
     return out;
   }
   // The best label that the set reaches without another byte, at the end of the text; at_start
   // where the text is empty.
   [[nodiscard]] std::int32_t label(const std::vector<StateId>& set, bool at_start) {
-    std::vector<StateId> reached;
-    std::vector<StateId> work = set;
-    for (const StateId state : set) seen_[state] = 1;
+    reached_.clear();
+    for (const StateId state : set) reach(state);
     std::int32_t best = -1;
-    while (!work.empty()) {
-      const StateId state = work.back();
-      work.pop_back();
-      reached.push_back(state);
-      const std::int32_t label = label_[state];
+    for (std::size_t at = 0; at < reached_.size(); ++at) {
+      const std::int32_t label = label_[reached_[at]];
       if (label >= 0 && (best < 0 || label < best)) best = label;
-      for (const Nfa::Edge& edge : nfa_.edges(state)) {
-        if (!edge.free || seen_[edge.target] != 0) continue;
-        if (edge.when == Nfa::When::kAtStart && !at_start) continue;
-        seen_[edge.target] = 1;
-        work.push_back(edge.target);
+      for (const Nfa::Edge& edge : nfa_.edges(reached_[at])) {
+        if (!edge.free || (edge.when == Nfa::When::kAtStart && !at_start)) continue;
+        reach(edge.target);
       }
     }
-    for (const StateId state : reached) seen_[state] = 0;
+    for (const StateId state : reached_) seen_[state] = 0;
     return best;
   }
 
  private:
-  bool mark(StateId state) {
-    if (seen_[state] != 0) return false;
+  void reach(StateId state) {
+    if (seen_[state] != 0) return;
     seen_[state] = 1;
-    work_.push_back(state);
-    return true;
-  }
-  // States that only lead on for nothing need not be told apart.
-  [[nodiscard]] bool matters(StateId state) const {
-    if (label_[state] >= 0) return true;
-    const auto& edges = nfa_.edges(state);
-    return std::any_of(edges.begin(), edges.end(), [](const Nfa::Edge& edge) {
-      return !edge.free || edge.when == Nfa::When::kAtEnd;
-    });
+    reached_.push_back(state);
   }
 
   const Nfa& nfa_;
   std::vector<std::int32_t> label_;
   std::vector<std::uint8_t> seen_;
-  std::vector<StateId> set_;
-  std::vector<StateId> work_;
+  std::vector<std::uint8_t> matters_;
+  std::vector<StateId> reached_;
+};
+
+class SubsetConstruction {
+ public:
+  SubsetConstruction(const Nfa& nfa, const std::vector<StateId>& accepting, Budget& budget)
+      : nfa_(nfa),
+        budget_(budget),
+        builder_(budget),
+        subsets_(nfa, accepting),
+        behind_one_(nfa.size(), kDead) {
+    for (StateId state = 0; state < nfa.size(); ++state) {
+      for (const Nfa::Edge& edge : nfa.edges(state)) {
+        if (!edge.free) builder_.cut(edge.low, edge.high);
+      }
+    }
+    builder_.finish_classes();
+    targets_.resize(builder_.first_bytes().size());
+  }
+
+  Dfa run(StateId start) {
+    // The state at the start of the text is not entered again: what holds only there stays there.
+    const std::vector<StateId> first = subsets_.close(std::span(&start, 1), /*at_start=*/true);
+    sets_.push_back(&first);
+    std::ignore = builder_.add(subsets_.label(first, /*at_start=*/true));
+    for (std::size_t at = 0; at < sets_.size(); ++at) expand(static_cast<StateId>(at));
+    return builder_.finish(0);
+  }
+
+ private:
+  void expand(StateId at) {
+    for (const StateId state : *sets_[at]) {
+      budget_.tick();
+      for (const Nfa::Edge& edge : nfa_.edges(state)) {
+        if (edge.free) continue;
+        const std::size_t last = builder_.class_of(edge.high);
+        for (std::size_t c = builder_.class_of(edge.low); c <= last; ++c) {
+          targets_[c].push_back(edge.target);
+        }
+      }
+    }
+    // Neighbours mostly lead to the same states.
+    std::size_t like = targets_.size();
+    StateId id = kDead;
+    for (std::size_t c = 0; c < targets_.size(); ++c) {
+      if (targets_[c].empty()) continue;
+      if (like == targets_.size() || targets_[c] != targets_[like]) {
+        budget_.tick();
+        id = set_behind(targets_[c]);
+        like = c;
+      }
+      builder_.set(at, c, id);
+    }
+    for (auto& targets : targets_) targets.clear();
+  }
+
+  StateId set_behind(const std::vector<StateId>& targets) {
+    if (targets.size() > 1) return id_of(subsets_.close(targets, /*at_start=*/false));
+    StateId& known = behind_one_[targets[0]];
+    if (known == kDead) known = id_of(subsets_.close(targets, /*at_start=*/false));
+    return known;
+  }
+
+  StateId id_of(std::vector<StateId> set) {
+    const auto [found, added] =
+        ids_.try_emplace(std::move(set), static_cast<StateId>(sets_.size()));
+    if (added) {
+      budget_.add_bytes(2 * found->first.size() * sizeof(StateId));
+      std::ignore = builder_.add(subsets_.label(found->first, /*at_start=*/false));
+      sets_.push_back(&found->first);
+    }
+    return found->second;
+  }
+
+  const Nfa& nfa_;
+  Budget& budget_;
+  DfaBuilder builder_;
+  Subsets subsets_;
+  std::vector<std::vector<StateId>> targets_;  // by class of bytes, of the set that is expanded
+  std::vector<StateId> behind_one_;            // the sets that single states lead to
+  std::unordered_map<std::vector<StateId>, StateId, HashStates> ids_;
+  std::vector<const std::vector<StateId>*> sets_;
 };
 
 }  // namespace
 
 Dfa determinise(const Nfa& nfa, StateId start, const std::vector<StateId>& accepting,
                 Budget& budget) {
-  DfaBuilder builder(budget);
-  for (StateId state = 0; state < nfa.size(); ++state) {
-    for (const Nfa::Edge& edge : nfa.edges(state)) {
-      if (!edge.free) builder.cut(edge.low, edge.high);
-    }
-  }
-  builder.finish_classes();
-  Subsets subsets(nfa, accepting);
-  std::unordered_map<std::vector<StateId>, StateId, HashStates> ids;
-  std::vector<std::vector<StateId>> sets;
-  subsets.add(start, /*at_start=*/true);
-  sets.push_back(subsets.take());
-  // The state at the start of the text is not entered again: what holds only there stays there.
-  std::ignore = builder.add(subsets.label(sets[0], /*at_start=*/true));
-  const std::vector<std::uint8_t> first_bytes = builder.first_bytes();
-  std::vector<std::pair<std::uint8_t, StateId>> moves;
-  for (std::size_t at = 0; at < sets.size(); ++at) {
-    for (std::size_t c = 0; c < first_bytes.size(); ++c) {
-      const std::uint8_t byte = first_bytes[c];
-      bool any = false;
-      for (const StateId state : sets[at]) {
-        budget.tick();
-        for (const Nfa::Edge& edge : nfa.edges(state)) {
-          if (edge.free || byte < edge.low || byte > edge.high) continue;
-          subsets.add(edge.target, /*at_start=*/false);
-          any = true;
-        }
-      }
-      if (!any) continue;
-      std::vector<StateId> set = subsets.take();
-      const auto [found, added] = ids.try_emplace(set, static_cast<StateId>(sets.size()));
-      if (added) {
-        budget.add_bytes(2 * set.size() * sizeof(StateId));
-        std::ignore = builder.add(subsets.label(set, /*at_start=*/false));
-        sets.push_back(std::move(set));
-      }
-      builder.set(static_cast<StateId>(at), c, found->second);
-    }
-  }
-  return builder.finish(0);
+  return SubsetConstruction(nfa, accepting, budget).run(start);
 }
 
 namespace {
@@ -406,10 +261,16 @@ Dfa product(const Dfa& a, const Dfa& b, Budget& budget, bool a_must_live, bool b
   const std::vector<std::uint8_t> first_bytes = builder.first_bytes();
   for (std::size_t at = 0; at < pairs.size(); ++at) {
     const auto [x, y] = pairs[at];
+    std::pair<StateId, StateId> last = {kDead, kDead};
+    StateId id = kDead;
     for (std::size_t c = 0; c < first_bytes.size(); ++c) {
-      const StateId next_x = x == kDead ? kDead : a.next(x, first_bytes[c]);
-      const StateId next_y = y == kDead ? kDead : b.next(y, first_bytes[c]);
-      builder.set(static_cast<StateId>(at), c, id_of(next_x, next_y));
+      const std::pair next = {x == kDead ? kDead : a.next(x, first_bytes[c]),
+                              y == kDead ? kDead : b.next(y, first_bytes[c])};
+      if (next != last) {
+        id = id_of(next.first, next.second);
+        last = next;
+      }
+      builder.set(static_cast<StateId>(at), c, id);
     }
   }
   return builder.finish(start);
@@ -442,25 +303,93 @@ Dfa literal_dfa(std::string_view text, Budget& budget) {
   return determinise(nfa, start, {state}, budget);
 }
 
+std::vector<ByteRange> class_runs(const Dfa& dfa) {
+  std::vector<ByteRange> runs;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const auto here = static_cast<std::uint8_t>(byte);
+    if (byte > 0 && dfa.classes()[byte] == dfa.classes()[byte - 1]) {
+      runs.back().high = here;
+    } else {
+      runs.push_back({here, here});
+    }
+  }
+  return runs;
+}
+
 void embed(const Dfa& dfa, Nfa& nfa, StateId from, StateId to) {
   if (dfa.empty()) return;
   std::vector<StateId> ids(dfa.size());
   for (StateId& id : ids) id = nfa.add_state();
   nfa.add_free_edge(from, ids[dfa.start()]);
+  const std::vector<ByteRange> runs = class_runs(dfa);
   for (StateId state = 0; state < dfa.size(); ++state) {
     if (dfa.accepts(state)) nfa.add_free_edge(ids[state], to);
-    for (unsigned low = 0; low < 256;) {
-      const StateId target = dfa.next(state, static_cast<std::uint8_t>(low));
-      unsigned high = low;
-      while (high < 255 && dfa.next(state, static_cast<std::uint8_t>(high + 1)) == target) ++high;
-      if (target != kDead) {
-        nfa.add_edge(ids[state], static_cast<std::uint8_t>(low), static_cast<std::uint8_t>(high),
-                     ids[target]);
-      }
-      low = high + 1;
+    for (std::size_t i = 0; i < runs.size();) {
+      const std::uint8_t low = runs[i].low;
+      std::uint8_t high = runs[i].high;
+      const StateId target = dfa.next(state, low);
+      for (++i; i < runs.size() && dfa.next(state, runs[i].low) == target; ++i) high = runs[i].high;
+      if (target != kDead) nfa.add_edge(ids[state], low, high, ids[target]);
     }
   }
 }
+
+namespace {
+
+// Writes sequences as a graph in which equal ends are one: most characters have the same ones.
+class SequenceWriter {
+ public:
+  SequenceWriter(Nfa& nfa, StateId to) : nfa_(nfa), to_(to) {}
+
+  // What sequences that agree up to `depth` lead to from there.
+  StateId behind(std::span<const ByteSequence> sequences, std::size_t depth) {
+    if (sequences.front().size() == depth) return to_;
+    const std::vector<Step> steps = steps_of(sequences, depth);
+    const auto [found, added] = known_.try_emplace(steps, kDead);
+    if (added) {
+      found->second = nfa_.add_state();
+      add_edges(found->second, steps);
+    }
+    return found->second;
+  }
+  void add_all(StateId from, std::span<const ByteSequence> sequences) {
+    add_edges(from, steps_of(sequences, 0));
+  }
+
+ private:
+  struct Step {
+    std::uint8_t low = 0;
+    std::uint8_t high = 0;
+    StateId target = kDead;
+    friend auto operator<=>(const Step&, const Step&) = default;
+  };
+
+  std::vector<Step> steps_of(std::span<const ByteSequence> sequences, std::size_t depth) {
+    std::vector<Step> steps;
+    while (!sequences.empty()) {
+      const ByteRange range = sequences.front()[depth];
+      std::size_t count = 1;
+      while (count < sequences.size() && sequences[count].size() > depth &&
+             sequences[count].size() == sequences.front().size() &&
+             sequences[count][depth].low == range.low &&
+             sequences[count][depth].high == range.high) {
+        ++count;
+      }
+      steps.push_back({range.low, range.high, behind(sequences.first(count), depth + 1)});
+      sequences = sequences.subspan(count);
+    }
+    return steps;
+  }
+  void add_edges(StateId from, const std::vector<Step>& steps) {
+    for (const Step& step : steps) nfa_.add_edge(from, step.low, step.high, step.target);
+  }
+
+  Nfa& nfa_;
+  StateId to_;
+  std::map<std::vector<Step>, StateId> known_;
+};
+
+}  // namespace
 
 void add_characters(Nfa& nfa, StateId from, StateId to, const CodePointSet& set, bool bytes) {
   std::vector<ByteSequence> sequences;
@@ -472,31 +401,7 @@ void add_characters(Nfa& nfa, StateId from, StateId to, const CodePointSet& set,
       append_utf8_sequences(range.low, range.high, sequences);
     }
   }
-  // Sequences with the same beginning share its states.
-  struct Made {
-    StateId from;
-    ByteRange range;
-    StateId to;
-  };
-  std::vector<Made> path;
-  for (const ByteSequence& sequence : sequences) {
-    StateId state = from;
-    std::size_t depth = 0;
-    while (depth + 1 < sequence.size() && depth < path.size() &&
-           path[depth].range.low == sequence[depth].low &&
-           path[depth].range.high == sequence[depth].high) {
-      state = path[depth].to;
-      ++depth;
-    }
-    path.resize(depth);
-    for (; depth + 1 < sequence.size(); ++depth) {
-      const StateId next = nfa.add_state();
-      nfa.add_edge(state, sequence[depth].low, sequence[depth].high, next);
-      path.push_back({state, sequence[depth], next});
-      state = next;
-    }
-    nfa.add_edge(state, sequence.back().low, sequence.back().high, to);
-  }
+  if (!sequences.empty()) SequenceWriter(nfa, to).add_all(from, sequences);
 }
 
 }  // namespace mistral::grammar

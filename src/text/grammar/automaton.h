@@ -11,6 +11,7 @@
 
 #include "text/grammar/code_points.h"
 #include "text/grammar/limits.h"
+#include "text/grammar/state_groups.h"
 
 namespace mistral::grammar {
 
@@ -68,6 +69,10 @@ class Dfa {
     return next_[static_cast<std::size_t>(state) * class_count_ + byte_class];
   }
 
+  [[nodiscard]] TransitionTable table() const {
+    return {.next = next_, .class_count = class_count_, .labels = label_};
+  }
+
   // The words of the language in order of length and bytes; nothing when there are more than
   // `limit` of them.
   [[nodiscard]] std::optional<std::vector<std::string>> words(std::size_t limit) const;
@@ -91,6 +96,9 @@ class Dfa {
 [[nodiscard]] Dfa subtract(const Dfa& a, const Dfa& b, Budget& budget);
 // Exactly these bytes.
 [[nodiscard]] Dfa literal_dfa(std::string_view text, Budget& budget);
+
+// Bytes in rising order that share a class; each of them is a way out of every state.
+[[nodiscard]] std::vector<ByteRange> class_runs(const Dfa& dfa);
 
 // Copies the automaton into `nfa`, between two of its states.
 void embed(const Dfa& dfa, Nfa& nfa, StateId from, StateId to);

@@ -1,5 +1,6 @@
 #include "text/grammar/constraint.h"
 
+#include <tuple>
 #include <utility>
 
 #include "core/error.h"
@@ -86,7 +87,13 @@ std::shared_ptr<const CompiledConstraint> compile_constraint(
     return std::make_shared<YaccConstraint>(std::move(vocabulary), std::move(tables));
   }
   auto grammar = compile_grammar(constraint, *vocabulary, budget);
-  return std::make_shared<GrammarConstraint>(std::move(vocabulary), std::move(grammar));
+  auto compiled = std::make_shared<GrammarConstraint>(std::move(vocabulary), std::move(grammar));
+  try {
+    std::ignore = compiled->start();  // no answer should have to find out that this is too much
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kInvalidArgument, error.what());
+  }
+  return compiled;
 }
 
 std::shared_ptr<const CompiledConstraint> ConstraintCompiler::compile(

@@ -64,9 +64,17 @@ void EarleyMachine::spend(std::size_t work) {
     work_left_ -= work;
     return;
   }
+  const auto begun_here = static_cast<std::size_t>(
+      std::count_if(items_.begin() + static_cast<std::ptrdiff_t>(sets_.back().first_item),
+                    items_.end(), [this](const Item& item) { return item.origin == current(); }));
+  if (begun_here > kMostItems / 2) {
+    throw make_error(ErrorKind::kResource,
+                     "the constraint is too complex: at least {} rules begin at one place of the "
+                     "text",
+                     begun_here);
+  }
   throw Error(ErrorKind::kResource,
-              "the constraint is too ambiguous: the text can be understood in too many ways, or "
-              "too many rules begin at one place");
+              "the constraint is too ambiguous: the text can be understood in too many ways");
 }
 
 void EarleyMachine::add_flight(std::uint32_t terminal, StateId state, std::uint32_t origin) {

@@ -245,6 +245,29 @@ class NetworkBuilder {
   Dfa one_state_ = literal_dfa("", budget_);
 };
 
+// What stands for each rule: itself, or what it is another name of. Names that only lead to each
+// other have no texts, and stay.
+std::vector<std::uint32_t> without_aliases(const std::vector<Expression>& bodies) {
+  const auto count = static_cast<std::uint32_t>(bodies.size());
+  constexpr std::uint32_t kUnknown = 0xFFFFFFFFU;
+  constexpr std::uint32_t kOnPath = 0xFFFFFFFEU;
+  std::vector<std::uint32_t> out(count, kUnknown);
+  std::vector<std::uint32_t> path;
+  for (std::uint32_t rule = 0; rule < count; ++rule) {
+    std::uint32_t end = rule;
+    path.clear();
+    while (out[end] == kUnknown && bodies[end].kind == Kind::kRule) {
+      out[end] = kOnPath;
+      path.push_back(end);
+      end = bodies[end].rule;
+    }
+    const bool circle = out[end] == kOnPath;
+    if (out[end] == kUnknown) out[end] = end;
+    for (const std::uint32_t name : path) out[name] = circle ? name : out[end];
+  }
+  return out;
+}
+
 // Turns networks into a Grammar: deterministic over symbols, without what leads nowhere.
 class Assembler {
  public:
@@ -422,12 +445,13 @@ std::shared_ptr<const Grammar> GrammarBuilder::build(std::uint32_t start_rule) {
     Folder folder(budget_);
     for (Expression& body : bodies_) folder.fold(body);
   }
+  const std::vector<std::uint32_t> standing_for = without_aliases(bodies_);
   // Rules that are a terminal each are that terminal wherever they are used.
   std::vector<std::uint32_t> terminal_of(bodies_.size(), 0);  // index + 1
   std::unordered_map<const Terminal*, std::uint32_t> indices;
   const NetworkBuilder::TerminalIndex index_of = [&](Dfa&& dfa) {
     budget_.add_bytes(2 * dfa.bytes() + dfa.size() * sizeof(ByteSet));
-    auto terminal = vocabulary_.terminal(std::move(dfa));
+    auto terminal = vocabulary_.terminal(std::move(dfa), budget_);
     const auto [found, added] =
         indices.try_emplace(terminal.get(), static_cast<std::uint32_t>(grammar->terminals.size()));
     if (added) grammar->terminals.push_back(std::move(terminal));
@@ -444,7 +468,9 @@ std::shared_ptr<const Grammar> GrammarBuilder::build(std::uint32_t start_rule) {
   for (Network& network : networks) {
     for (auto& edges : network.edges) {
       for (Grammar::Edge& edge : edges) {
-        if (edge.symbol >= networks.size() || terminal_of[edge.symbol] == 0) continue;
+        if (edge.symbol >= networks.size()) continue;
+        edge.symbol = standing_for[edge.symbol];
+        if (terminal_of[edge.symbol] == 0) continue;
         edge.symbol = Grammar::kTerminalBit | (terminal_of[edge.symbol] - 1);
       }
     }

@@ -1,7 +1,5 @@
 #include "text/grammar/schema_strings.h"
 
-#include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 
@@ -81,108 +79,6 @@ std::optional<std::string> pattern_of(std::string_view format) {
   return std::nullopt;
 }
 
-// Whether all characters lead from a state to the same one; then which.
-StateId target_of_all(const Dfa& dfa, StateId state) {
-  const StateId target = dfa.next(state, ' ');
-  if (target == kDead) return kDead;
-  std::vector<ByteSequence> sequences;
-  append_utf8_sequences(0, kMaxCodePoint, sequences);
-  for (const ByteSequence& sequence : sequences) {
-    std::vector<StateId> at = {state};
-    for (const ByteRange& range : sequence) {
-      std::vector<StateId> next;
-      for (const StateId from : at) {
-        for (unsigned byte = range.low; byte <= range.high; ++byte) {
-          const StateId to = dfa.next(from, static_cast<std::uint8_t>(byte));
-          if (to == kDead) return kDead;
-          if (next.empty() || next.back() != to) next.push_back(to);
-        }
-      }
-      std::sort(next.begin(), next.end());
-      next.erase(std::unique(next.begin(), next.end()), next.end());
-      at = std::move(next);
-    }
-    if (at.size() != 1 || at.front() != target) return kDead;
-  }
-  return target;
-}
-
-constexpr std::string_view kHexDigits = "0123456789abcdef";
-
-void add_hex(Nfa& nfa, StateId from, unsigned low, unsigned high, StateId to) {
-  for (unsigned digit = low; digit <= high; ++digit) {
-    const auto c = static_cast<std::uint8_t>(kHexDigits[digit]);
-    nfa.add_edge(from, c, c, to);
-    if (digit > 9) nfa.add_edge(from, c - 32, c - 32, to);
-  }
-}
-
-// From behind \u to `to`: any four digits that stand for a character, or two surrogates.
-void add_any_escape(Nfa& nfa, StateId from, StateId to) {
-  const auto digits = [&nfa](StateId at, int count, StateId end) {
-    for (int i = 0; i + 1 < count; ++i) {
-      const StateId next = nfa.add_state();
-      add_hex(nfa, at, 0, 15, next);
-      at = next;
-    }
-    add_hex(nfa, at, 0, 15, end);
-  };
-  const StateId three = nfa.add_state();
-  add_hex(nfa, from, 0, 12, three);
-  add_hex(nfa, from, 14, 15, three);
-  digits(three, 3, to);
-  const StateId d = nfa.add_state();
-  add_hex(nfa, from, 13, 13, d);
-  const StateId plain = nfa.add_state();
-  add_hex(nfa, d, 0, 7, plain);
-  digits(plain, 2, to);
-  const StateId high = nfa.add_state();
-  add_hex(nfa, d, 8, 11, high);
-  const StateId behind_high = nfa.add_state();
-  digits(high, 2, behind_high);
-  StateId at = behind_high;
-  for (const char c : {'\\', 'u'}) {
-    const StateId next = nfa.add_state();
-    nfa.add_edge(at, static_cast<std::uint8_t>(c), static_cast<std::uint8_t>(c), next);
-    at = next;
-  }
-  const StateId low_d = nfa.add_state();
-  add_hex(nfa, at, 13, 13, low_d);
-  const StateId low = nfa.add_state();
-  add_hex(nfa, low_d, 12, 15, low);
-  digits(low, 2, to);
-}
-
-constexpr std::array<std::pair<char, char>, 8> kShortEscapes = {{{'"', '"'},
-                                                                 {'\\', '\\'},
-                                                                 {'/', '/'},
-                                                                 {'\b', 'b'},
-                                                                 {'\f', 'f'},
-                                                                 {'\n', 'n'},
-                                                                 {'\r', 'r'},
-                                                                 {'\t', 't'}}};
-
-// The bytes from `first` on that stand for themselves between quotes.
-void add_ranges(const Dfa& strings, StateId state, unsigned first, Nfa& nfa,
-                const std::vector<StateId>& ids) {
-  const auto ends = [](unsigned byte) {
-    return byte == '"' || byte == '\\' || byte + 1 == '"' || byte + 1 == '\\';
-  };
-  for (unsigned low = first; low < 256;) {
-    const StateId target = strings.next(state, static_cast<std::uint8_t>(low));
-    unsigned high = low;
-    while (high < 255 && !ends(high) &&
-           strings.next(state, static_cast<std::uint8_t>(high + 1)) == target) {
-      ++high;
-    }
-    if (target != kDead && low != '"' && low != '\\') {
-      nfa.add_edge(ids[state], static_cast<std::uint8_t>(low), static_cast<std::uint8_t>(high),
-                   ids[target]);
-    }
-    low = high + 1;
-  }
-}
-
 }  // namespace
 
 Dfa any_string(Budget& budget) {
@@ -223,58 +119,6 @@ FormatSupport format_support(std::string_view format) {
 
 Dfa strings_of_format(std::string_view format, Budget& budget) {
   return regex_dfa(pattern_of(format).value_or("(?s).*"), {}, budget);
-}
-
-Dfa quoted(const Dfa& strings, Budget& budget) {
-  Nfa nfa(budget);
-  const StateId start = nfa.add_state();
-  const StateId accept = nfa.add_state();
-  if (strings.empty()) return determinise(nfa, start, {accept}, budget);
-  std::vector<StateId> ids(strings.size());
-  for (StateId& id : ids) id = nfa.add_state();
-  nfa.add_edge(start, '"', '"', ids[strings.start()]);
-  for (StateId state = 0; state < strings.size(); ++state) {
-    budget.tick();
-    const StateId from = ids[state];
-    if (strings.accepts(state)) nfa.add_edge(from, '"', '"', accept);
-    const bool in_character = [&] {  // no character begins here
-      for (std::uint8_t byte = 0; byte < 0x80; ++byte) {
-        if (strings.next(state, byte) != kDead) return false;
-      }
-      return true;
-    }();
-    if (in_character) {
-      add_ranges(strings, state, 0x80, nfa, ids);
-      continue;
-    }
-    const StateId escape = nfa.add_state();
-    const StateId unicode = nfa.add_state();
-    nfa.add_edge(from, '\\', '\\', escape);
-    nfa.add_edge(escape, 'u', 'u', unicode);
-    add_ranges(strings, state, 0x20, nfa, ids);
-    for (const auto& [character, letter] : kShortEscapes) {
-      const StateId target = strings.next(state, static_cast<std::uint8_t>(character));
-      const auto byte = static_cast<std::uint8_t>(letter);
-      if (target != kDead) nfa.add_edge(escape, byte, byte, ids[target]);
-    }
-    const StateId all = target_of_all(strings, state);
-    if (all != kDead) {
-      add_any_escape(nfa, unicode, ids[all]);
-      continue;
-    }
-    for (unsigned control = 0; control < 0x20; ++control) {
-      const StateId target = strings.next(state, static_cast<std::uint8_t>(control));
-      if (target == kDead) continue;
-      StateId at = unicode;
-      for (const unsigned digit : {0U, 0U, control >> 4U}) {
-        const StateId next = nfa.add_state();
-        add_hex(nfa, at, digit, digit, next);
-        at = next;
-      }
-      add_hex(nfa, at, control & 15U, control & 15U, ids[target]);
-    }
-  }
-  return determinise(nfa, start, {accept}, budget);
 }
 
 }  // namespace mistral::grammar

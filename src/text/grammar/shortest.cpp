@@ -3,10 +3,10 @@
 #include <array>
 #include <functional>
 #include <queue>
-#include <span>
 #include <utility>
 
 #include "text/grammar/grammar.h"
+#include "text/grammar/number_lists.h"
 
 namespace mistral::grammar {
 namespace {
@@ -31,26 +31,6 @@ constexpr std::array<std::uint8_t, 256> kByLiking = [] {
   return out;
 }();
 
-// Lists of numbers behind each other.
-class Lists {
- public:
-  // `each` calls its argument with (list, number), twice in the same way.
-  template <typename Each>
-  Lists(std::size_t count, const Each& each) : first_(count + 2, 0) {
-    each([&](std::uint32_t list, std::uint32_t) { ++first_[list + 2]; });
-    for (std::size_t i = 2; i < first_.size(); ++i) first_[i] += first_[i - 1];
-    numbers_.resize(first_.back());
-    each([&](std::uint32_t list, std::uint32_t number) { numbers_[first_[list + 1]++] = number; });
-  }
-  [[nodiscard]] std::span<const std::uint32_t> operator[](std::uint32_t list) const {
-    return std::span(numbers_).subspan(first_[list], first_[list + 1] - first_[list]);
-  }
-
- private:
-  std::vector<std::uint32_t> first_;
-  std::vector<std::uint32_t> numbers_;
-};
-
 }  // namespace
 
 ShortestWords::ShortestWords(const Dfa& dfa) : lengths_(dfa.size(), kEndless) {
@@ -61,7 +41,7 @@ ShortestWords::ShortestWords(const Dfa& dfa) : lengths_(dfa.size(), kEndless) {
     work.push_back(state);
   }
   if (work.size() == dfa.size()) return;
-  const Lists before(dfa.size(), [&](const auto& add) {
+  const NumberLists before(dfa.size(), [&](const auto& add) {
     for (StateId state = 0; state < dfa.size(); ++state) {
       StateId last = kDead;
       for (std::size_t c = 0; c < dfa.class_count(); ++c) {
@@ -103,10 +83,10 @@ ShortestTexts::ShortestTexts(const Grammar& grammar, Budget& budget)
     const Grammar::State& from = grammar.states[state];
     for (std::uint32_t e = 0; e < from.edge_count; ++e) source[from.first_edge + e] = state;
   }
-  const Lists into(grammar.states.size(), [&](const auto& add) {
+  const NumberLists into(grammar.states.size(), [&](const auto& add) {
     for (std::uint32_t e = 0; e < edges.size(); ++e) add(edges[e].target, e);
   });
-  const Lists users(grammar.rule_start.size(), [&](const auto& add) {
+  const NumberLists users(grammar.rule_start.size(), [&](const auto& add) {
     for (std::uint32_t e = 0; e < edges.size(); ++e) {
       if ((edges[e].symbol & Grammar::kTerminalBit) == 0) add(edges[e].symbol, e);
     }

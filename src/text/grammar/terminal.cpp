@@ -1,7 +1,6 @@
 #include "text/grammar/terminal.h"
 
 #include <algorithm>
-#include <map>
 
 namespace mistral::grammar {
 
@@ -20,77 +19,23 @@ void TokenFates::keep(std::vector<TokenId> tokens) {
   }
 }
 
-namespace {
-
-// Splits groups of states as far as texts of `rounds` bytes tell them apart: two states stay in a
-// group while their successors do. A round looks only at states that lead to what the last round
-// split off, so that a long chain of states costs no more than its end.
-std::vector<StateId> groups_of(const Dfa& dfa, std::size_t rounds) {
-  const std::size_t count = dfa.size();
-  std::vector<std::vector<StateId>> from(count);
-  std::vector<StateId> group(count);
-  std::map<std::int32_t, StateId> by_label;
-  for (StateId state = 0; state < count; ++state) {
-    group[state] =
-        by_label.try_emplace(dfa.label(state), static_cast<StateId>(by_label.size())).first->second;
-    for (std::size_t c = 0; c < dfa.class_count(); ++c) {
-      const StateId next = dfa.next_of_class(state, c);
-      if (next != kDead && (from[next].empty() || from[next].back() != state)) {
-        from[next].push_back(state);
-      }
-    }
-  }
-  auto next_group = static_cast<StateId>(by_label.size());
-  std::vector<StateId> sizes(next_group, 0);
-  for (const StateId id : group) ++sizes[id];
-  std::vector<StateId> dirty(count);
-  for (StateId state = 0; state < count; ++state) dirty[state] = state;
-  for (std::size_t round = 0; round < rounds && !dirty.empty(); ++round) {
-    // The states to look at by their group and the groups of their successors.
-    std::map<std::vector<StateId>, std::vector<StateId>> parts;
-    std::vector<StateId> key(dfa.class_count() + 1);
-    for (const StateId state : dirty) {
-      key[0] = group[state];
-      for (std::size_t c = 0; c < dfa.class_count(); ++c) {
-        const StateId next = dfa.next_of_class(state, c);
-        key[c + 1] = next == kDead ? kDead : group[next];
-      }
-      parts[key].push_back(state);
-    }
-    dirty.clear();
-    for (const auto& [made_of, members] : parts) {
-      if (members.size() == sizes[made_of[0]]) continue;  // nobody else is in the group
-      sizes[made_of[0]] -= static_cast<StateId>(members.size());
-      sizes.push_back(static_cast<StateId>(members.size()));
-      for (const StateId state : members) {
-        group[state] = next_group;
-        dirty.insert(dirty.end(), from[state].begin(), from[state].end());
-      }
-      ++next_group;
-    }
-    std::sort(dirty.begin(), dirty.end());
-    dirty.erase(std::unique(dirty.begin(), dirty.end()), dirty.end());
-  }
-  return group;
-}
-
-}  // namespace
-
-Terminal::Terminal(Dfa dfa, std::size_t longest_token)
+Terminal::Terminal(Dfa dfa, std::size_t longest_token, Budget& budget)
     : dfa_(std::move(dfa)), bytes_(dfa_.size()), shortest_(dfa_) {
   constexpr std::size_t kFewStates = 64;
   if (dfa_.size() > kFewStates) {
     // Whether a state accepts shows one byte later, by what may follow.
-    alike_ = groups_of(dfa_, longest_token + 1);
-    std::unordered_map<StateId, StateId> first_of;
+    alike_ = groups_of_states(dfa_.table(), longest_token + 1, budget);
+    std::vector<StateId> first_of;
     for (StateId state = 0; state < dfa_.size(); ++state) {
-      alike_[state] = first_of.try_emplace(alike_[state], state).first->second;
+      if (alike_[state] == first_of.size()) first_of.push_back(state);
+      alike_[state] = first_of[alike_[state]];
     }
   }
-
+  std::vector<ByteSet> of_class(dfa_.class_count());
+  for (std::size_t byte = 0; byte < 256; ++byte) of_class[dfa_.classes()[byte]].set(byte);
   for (StateId state = 0; state < dfa_.size(); ++state) {
-    for (unsigned byte = 0; byte < 256; ++byte) {
-      if (dfa_.next(state, static_cast<std::uint8_t>(byte)) != kDead) bytes_[state].set(byte);
+    for (std::size_t c = 0; c < dfa_.class_count(); ++c) {
+      if (dfa_.next_of_class(state, c) != kDead) bytes_[state] |= of_class[c];
     }
   }
 }

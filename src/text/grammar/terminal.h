@@ -70,8 +70,9 @@ class FateCache {
 // Immutable but for what it remembers. Thread safe. One trie only is used with it.
 class Terminal {
  public:
-  // No token has more than `longest_token` bytes.
-  Terminal(Dfa dfa, std::size_t longest_token);
+  // No token has more than `longest_token` bytes. Throws Error (kInvalidArgument) when the budget's
+  // time is over.
+  Terminal(Dfa dfa, std::size_t longest_token, Budget& budget);
 
   [[nodiscard]] const Dfa& dfa() const { return dfa_; }
   // The bytes that lead on from a state.

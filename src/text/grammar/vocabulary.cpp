@@ -94,16 +94,24 @@ std::vector<TokenId> ConstraintVocabulary::encode(std::string_view text) const {
   return tokenizer_->encode(text, {.add_special = false, .parse_special = shows_special_});
 }
 
-std::shared_ptr<const Terminal> ConstraintVocabulary::terminal(Dfa dfa) const {
+std::shared_ptr<const Terminal> ConstraintVocabulary::terminal(Dfa dfa, Budget& budget) const {
   constexpr std::size_t kMostKept = 4096;
   const std::size_t hash = hash_of(dfa);
-  const std::lock_guard lock(mutex_);
-  const auto [begin, end] = terminals_.equal_range(hash);
-  for (auto at = begin; at != end; ++at) {
-    if (at->second->dfa() == dfa) return at->second;
+  const auto find = [&](const Dfa& wanted) -> std::shared_ptr<const Terminal> {
+    const auto [begin, end] = terminals_.equal_range(hash);
+    const auto found =
+        std::find_if(begin, end, [&](const auto& entry) { return entry.second->dfa() == wanted; });
+    return found == end ? nullptr : found->second;
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto known = find(dfa)) return known;
   }
+  // Nobody waits while a large one is made.
+  auto made = std::make_shared<const Terminal>(std::move(dfa), longest_, budget);
+  const std::lock_guard lock(mutex_);
+  if (auto known = find(made->dfa())) return known;
   if (terminals_.size() >= kMostKept) terminals_.clear();
-  auto made = std::make_shared<const Terminal>(std::move(dfa), longest_);
   terminals_.emplace(hash, made);
   return made;
 }

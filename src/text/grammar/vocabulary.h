@@ -44,7 +44,8 @@ class ConstraintVocabulary {
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text) const;
 
   // Equal automata are one terminal, so that what was found out about it serves all constraints.
-  [[nodiscard]] std::shared_ptr<const Terminal> terminal(Dfa dfa) const;
+  // Throws Error (kInvalidArgument) when the budget's time is over.
+  [[nodiscard]] std::shared_ptr<const Terminal> terminal(Dfa dfa, Budget& budget) const;
 
  private:
   const text::Tokenizer* tokenizer_ = nullptr;

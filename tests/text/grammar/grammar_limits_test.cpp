@@ -8,10 +8,14 @@ namespace {
 
 using Kind = Constraint::Kind;
 
-std::shared_ptr<const CompiledConstraint> compile(Kind kind, const std::string& text) {
+std::shared_ptr<const CompiledConstraint> compile(Kind kind, const std::string& text,
+                                                  const CompileLimits& limits = {}) {
   static const auto vocabulary = small_vocabulary();
-  return compile_constraint({.kind = kind, .text = text}, vocabulary);
+  return compile_constraint({.kind = kind, .text = text}, vocabulary, limits);
 }
+
+// Where a slow machine must not make another error of it.
+constexpr CompileLimits kMuchTime = {.seconds = 60};
 
 std::string repeated(const std::string& text, std::size_t count) {
   std::string out;
@@ -99,6 +103,39 @@ TEST(GrammarLimits, ManyRulesAreNotAmbiguous) {
   EXPECT_FALSE(viable(*constraint, "xa"));
   EXPECT_EQ(mask_difference(constraint, "ax"), "");
   EXPECT_EQ(constraint->start()->shortest_end(9), "a");
+}
+
+TEST(GrammarLimits, RulesThatRenameOthersCostNothing) {
+  constexpr int kRules = 20'000;
+  std::string chain = "start: r0\n";
+  for (int i = 0; i < kRules; ++i) {
+    chain += "r" + std::to_string(i) + ": r" + std::to_string(i + 1) + "\n";
+  }
+  const auto constraint =
+      compile(Kind::kLark, chain + "r" + std::to_string(kRules) + ": \"a\" \"b\"*\n", kMuchTime);
+  EXPECT_TRUE(accepted(*constraint, "abb"));
+  EXPECT_FALSE(viable(*constraint, "b"));
+  EXPECT_EQ(mask_difference(constraint, "ab"), "");
+  // Names in a circle say nothing.
+  for (const char* rules : {"start: a\na: b\nb: a\n", "start: a\na: a\n", "start: start\n"}) {
+    const Error error = test::error_of([&] { return compile(Kind::kLark, rules); });
+    EXPECT_NE(std::string(error.what()).find("no text"), std::string::npos) << error.what();
+  }
+  const auto beside = compile(Kind::kLark, "start: a | \"x\"\na: b\nb: a\n");
+  EXPECT_TRUE(accepted(*beside, "x"));
+}
+
+TEST(GrammarLimits, TooManyRulesAtTheStartAreNotCalledAmbiguous) {
+  constexpr int kRules = 25'000;
+  std::string chain = "root ::= r0\n";
+  for (int i = 0; i < kRules; ++i) {
+    chain += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + " \"x\"?\n";
+  }
+  chain += "r" + std::to_string(kRules) + " ::= \"a\"\n";
+  const Error error = test::error_of([&] { return compile(Kind::kGbnf, chain, kMuchTime); });
+  EXPECT_EQ(error.kind(), ErrorKind::kInvalidArgument);
+  EXPECT_NE(std::string(error.what()).find("rules begin at one place"), std::string::npos)
+      << error.what();
 }
 
 TEST(GrammarLimits, AmbiguityEndsInAnError) {
