@@ -154,6 +154,77 @@ TEST(ChatTemplate, SafeStringsEscapeWhatJoinsThem) {
             "&lt;<<");
 }
 
+// Sums and macros that are printed put out their parts as they come.
+TEST(ChatTemplate, PrintedSumsAreWhatTheSumIs) {
+  const Json context = {{"a", "A"}, {"b", "<"}, {"n", 1}};
+  EXPECT_EQ(render("{{ a + b + 'c' + a + b + 'c' + a + b + 'c' + a + b }}", context),
+            "A<cA<cA<cA<");
+  EXPECT_EQ(render("{{ n + n + 2 }} {{ a * 2 + b }} {{ [n] + [2] + [a] }}", context),
+            "4 AA< [1, 2, 'A']");
+  EXPECT_EQ(
+      render("{{ a + b + '>'|safe }} {{ '>'|safe + b + a }} {{ a + (b + '>'|safe) + b }}", context),
+      "A&lt;> >&lt;A A&lt;>&lt;");
+  for (const char* sum : {"a + n", "a + b + n", "n + a"}) {
+    const TemplateError error = error_of("x\n{{ " + std::string(sum) + " }}", context);
+    EXPECT_EQ(error.template_kind(), TemplateErrorKind::kRuntime) << sum;
+    EXPECT_EQ(error.line(), 2) << sum;
+  }
+  for (const char* sum : {"a + missing", "missing + a", "a + b + missing"}) {
+    EXPECT_EQ(error_of("{{ " + std::string(sum) + " }}", context).template_kind(),
+              TemplateErrorKind::kUndefined)
+        << sum;
+  }
+}
+
+TEST(ChatTemplate, PrintedMacrosAreWhatTheirCallsGive) {
+  const Json context = {{"a", "A"}, {"b", "<"}};
+  EXPECT_EQ(render("{% macro g() %}g{% endmacro %}"
+                   "{% macro f(x=g(), y=g() + 'y') %}[{{ x }}{{ y + x }}]{% endmacro %}"
+                   "{{ f() }}{{ f('1', y='2') }}"),
+            "[ggyg][121]");
+  EXPECT_EQ(render("{% macro f(n) %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{{ n }}{% endmacro %}"
+                   "{{ f(3) }}{{ f(1)|length }}"),
+            "321001234");
+  EXPECT_EQ(render("{% macro f() %}{{ varargs }}{{ kwargs }}{{ caller('c') if caller else '' }}"
+                   "{% endmacro %}{{ f(1, k=2) }}{% call(x) f(3) %}{{ x + a }}{% endcall %}"
+                   "{{ f() }}",
+                   context),
+            "(1,){'k': 2}(3,){}cA(){}");
+  EXPECT_EQ(render("{% autoescape true %}{{ a + b }}{% macro f() %}{{ b }}{% endmacro %}{{ f() }}"
+                   "{% endautoescape %}{{ f is defined }}",
+                   context),
+            "A&lt;&lt;False");
+  // What is not text fails at the end of the macro, before what comes behind its call.
+  const TemplateError error = error_of(
+      "{% macro f() %}x{% filter length %}abc{% endfilter %}{% endmacro %}{{ f() }}"
+      "{{ raise_exception('too late') }}");
+  EXPECT_EQ(error.template_kind(), TemplateErrorKind::kRuntime) << error.message();
+}
+
+// The memory of a call is used for later ones, unless something still refers to it.
+TEST(ChatTemplate, VariablesOfCallsStayApart) {
+  EXPECT_EQ(render("{% macro outer(n) %}{% macro inner() %}{{ n }}{% endmacro %}{{ inner() }}"
+                   "{% endmacro %}{{ outer(1) }}{{ outer(2) }}"),
+            "12");
+  EXPECT_EQ(render("{% set ns = namespace() %}{% macro outer(n) %}{% macro inner() %}{{ n }}"
+                   "{% endmacro %}{% set ns.f = inner %}{% endmacro %}{{ outer(1) }}"
+                   "{% set f = ns.f %}{{ outer(2) }}{{ f() }}{{ ns.f() }}"),
+            "12");
+  EXPECT_EQ(render("{% macro f(x) %}{% set y = x or y %}{{ y }}|{% endmacro %}{{ f(1) }}{{ f() }}"),
+            "1||");
+}
+
+TEST(ChatTemplate, TextWithNothingToChangeStaysAsItIs) {
+  EXPECT_EQ(render("{{ 'abc'|replace('x', 'y') }} {{ 'abc'.replace('b', '') }} "
+                   "{{ 'aaa'|replace('a', 'b', 2) }} {{ 'ab'|replace('', '-') }} "
+                   "{{ 12|replace(1, 3) }}"),
+            "abc ac bba -a-b- 32");
+  EXPECT_EQ(render("{{ 'abc'.strip() + ' abc '.strip() + 'abc'.strip('a') + ' a '|trim }}"),
+            "abcabcbca");
+  EXPECT_EQ(render("{{ ('<'|safe)|replace('x', 'y') + '<' }}{{ ('<'|safe).strip() + '<' }}"),
+            "<<<&lt;");
+}
+
 TEST(ChatTemplate, TextIsCountedInCodePoints) {
   const Json context = {{"s", "Żółw 😀"}};
   EXPECT_EQ(

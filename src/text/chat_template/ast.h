@@ -158,6 +158,7 @@ struct AttributeExpr final : Expr {
   std::string name;
   // Answers for the commonest objects, found once.
   const Method* dict_method;
+  const Method* string_method;
   bool private_name;
   Value undefined_in_dict;
 };

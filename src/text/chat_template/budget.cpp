@@ -7,50 +7,17 @@ namespace {
 
 constexpr int kMaxNesting = 200;
 
-thread_local Budget* current_budget = nullptr;
 thread_local int nesting = 0;
 
 }  // namespace
 
 Budget::Budget(std::size_t memory_limit, std::uint64_t step_limit)
-    : memory_limit_(memory_limit), step_limit_(step_limit), previous_(current_budget) {
-  current_budget = this;
+    : memory_limit_(memory_limit), step_limit_(step_limit), previous_(current_) {
+  current_ = this;
 }
 
 Budget::~Budget() {
-  current_budget = previous_;
-}
-
-bool Budget::active() {
-  return current_budget != nullptr;
-}
-
-void Budget::require(std::size_t bytes) {
-  const Budget* budget = current_budget;
-  if (budget == nullptr) return;
-  if (bytes > budget->memory_limit_ || budget->live_ > budget->memory_limit_ - bytes) {
-    throw limit_error("the template needs more memory than the limit of {} bytes",
-                      budget->memory_limit_);
-  }
-}
-
-void Budget::charge(std::size_t bytes) {
-  if (current_budget == nullptr) return;
-  require(bytes);
-  current_budget->live_ += bytes;
-}
-
-void Budget::release(std::size_t bytes) noexcept {
-  Budget* budget = current_budget;
-  if (budget == nullptr) return;
-  budget->live_ -= bytes < budget->live_ ? bytes : budget->live_;
-}
-
-void Budget::spend(std::uint64_t steps) {
-  Budget* budget = current_budget;
-  if (budget == nullptr) return;
-  budget->steps_ += steps;
-  if (budget->steps_ > budget->step_limit_) budget->throw_steps();
+  current_ = previous_;
 }
 
 NestingGuard::NestingGuard() {
@@ -62,6 +29,10 @@ NestingGuard::NestingGuard() {
 
 NestingGuard::~NestingGuard() {
   --nesting;
+}
+
+void Budget::throw_memory() const {
+  throw limit_error("the template needs more memory than the limit of {} bytes", memory_limit_);
 }
 
 void Budget::throw_steps() const {

@@ -108,17 +108,16 @@ class EmptyIterator final : public Iterator {
 
 }  // namespace
 
-std::vector<Value> bind_arguments(std::string_view function, const CallArgs& args,
-                                  std::initializer_list<std::string_view> names,
-                                  std::size_t required, std::size_t positional_only) {
+void bind_arguments(std::string_view function, const CallArgs& args,
+                    std::span<const std::string_view> names, std::size_t required,
+                    std::size_t positional_only, std::span<Value> bound) {
   if (args.positional.size() > names.size()) {
     throw runtime_error("TypeError: {}() takes at most {} arguments ({} given)", function,
                         names.size(), args.positional.size());
   }
-  std::vector<Value> bound(args.positional);
-  bound.resize(names.size());
+  std::copy(args.positional.begin(), args.positional.end(), bound.begin());
   for (const auto& [key, value] : args.keyword) {
-    const auto* found = std::find(names.begin(), names.end(), std::string_view(key.text()));
+    const auto found = std::find(names.begin(), names.end(), std::string_view(key.text()));
     const auto index = static_cast<std::size_t>(found - names.begin());
     if (found == names.end() || index < positional_only) {
       throw runtime_error("TypeError: {}() got an unexpected keyword argument '{}'", function,
@@ -132,11 +131,9 @@ std::vector<Value> bind_arguments(std::string_view function, const CallArgs& arg
   }
   for (std::size_t i = 0; i < required; ++i) {
     if (bound[i].is_missing()) {
-      throw runtime_error("TypeError: {}() missing required argument '{}'", function,
-                          *(names.begin() + i));
+      throw runtime_error("TypeError: {}() missing required argument '{}'", function, names[i]);
     }
   }
-  return bound;
 }
 
 void require_arguments(std::string_view function, const CallArgs& args, std::size_t least,

@@ -1,7 +1,7 @@
 // Values with behaviour: what a template can call, iterate, or look attributes up in.
 #pragma once
 
-#include <initializer_list>
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +14,7 @@ namespace mistral::text::jinja {
 
 class Interpreter;
 class Iterator;
+class Macro;
 
 // Python shows where an object lies in memory. What lies where must not leak, nor make renderings
 // differ, so it is always here.
@@ -28,10 +29,19 @@ struct CallArgs {
 // Distributes arguments over the parameter `names`, as a Python signature would; parameters not
 // given stay missing. The first `required` ones must be given, the first `positional_only` ones
 // cannot be named. Throws TypeError, naming `function`.
-[[nodiscard]] std::vector<Value> bind_arguments(std::string_view function, const CallArgs& args,
-                                                std::initializer_list<std::string_view> names,
-                                                std::size_t required = 0,
-                                                std::size_t positional_only = 0);
+void bind_arguments(std::string_view function, const CallArgs& args,
+                    std::span<const std::string_view> names, std::size_t required,
+                    std::size_t positional_only, std::span<Value> bound);
+template <std::size_t count>
+[[nodiscard]] std::array<Value, count> bind_arguments(std::string_view function,
+                                                      const CallArgs& args,
+                                                      const std::string_view (&names)[count],
+                                                      std::size_t required = 0,
+                                                      std::size_t positional_only = 0) {
+  std::array<Value, count> bound;
+  bind_arguments(function, args, names, required, positional_only, bound);
+  return bound;
+}
 // For functions without parameters or with positional ones only.
 void require_arguments(std::string_view function, const CallArgs& args, std::size_t least,
                        std::size_t most);
@@ -55,6 +65,8 @@ class Instance : public Object {
   [[nodiscard]] virtual Ref<Iterator> iterate() { return {}; }
   [[nodiscard]] virtual bool callable() const { return false; }
   [[nodiscard]] virtual Value call(Interpreter& interpreter, CallArgs& args);
+  // Null if it is something else.
+  [[nodiscard]] virtual const Macro* as_macro() const { return nullptr; }
 };
 
 class Iterator : public Instance {

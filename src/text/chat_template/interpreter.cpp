@@ -1,5 +1,7 @@
 #include "text/chat_template/interpreter.h"
 
+#include <array>
+
 #include "text/chat_template/builtins.h"
 #include "text/chat_template/format.h"
 #include "text/chat_template/interpreter_scopes.h"
@@ -49,6 +51,15 @@ class TestedItems final : public Iterator {
   bool running_ = false;
 };
 
+bool is_sum(const Expr& expr) {
+  return expr.kind == ExprKind::kBinary &&
+         static_cast<const BinaryExpr&>(expr).op == BinaryOp::kAdd;
+}
+
+bool is_plain_text(const Value& value) {
+  return value.is_string() && !value.is_markup();
+}
+
 }  // namespace
 
 Interpreter::Interpreter(const Program& program, const Json& context, const TemplateLimits& limits,
@@ -79,10 +90,14 @@ std::string Interpreter::run() {
   return out.finish();
 }
 
-std::string Interpreter::Sink::finish() {
+void Interpreter::Sink::require_text() const {
   if (!not_text.empty()) {
     throw runtime_error("TypeError: sequence item: expected str instance, {} found", not_text);
   }
+}
+
+std::string Interpreter::Sink::finish() {
+  require_text();
   return text.take();
 }
 
@@ -153,10 +168,69 @@ void Interpreter::output(const OutputStmt& stmt) {
     } else if (part.constant && part.expr->kind != ExprKind::kConstant) {
       print(evaluate_constant(*part.expr), stmt.escape);
     } else {
-      Value storage;
-      print(evaluate(*part.expr, storage), stmt.escape);
+      print(*part.expr, stmt.escape);
     }
   }
+}
+
+void Interpreter::print(const Expr& expr, EscapeMode escape) {
+  if (!escapes(escape)) {
+    if (expr.kind == ExprKind::kCall) return print_call(static_cast<const CallExpr&>(expr));
+    if (is_sum(expr)) return print_sum(static_cast<const BinaryExpr&>(expr));
+  }
+  Value storage;
+  print(evaluate(expr, storage), escape);
+}
+
+void Interpreter::print_sum(const BinaryExpr& expr) {
+  // a + b + c is (a + b) + c: the operators from the outermost on, then the operands from the left.
+  constexpr std::size_t kMaxParts = 8;
+  std::array<const BinaryExpr*, kMaxParts - 1> sums;
+  std::size_t count = 0;
+  const Expr* first = &expr;
+  while (count < sums.size() && is_sum(*first)) {
+    budget_.step();
+    sums[count++] = static_cast<const BinaryExpr*>(first);
+    first = sums[count - 1]->left.get();
+  }
+  const Depth depth(*this);
+  std::array<Value, kMaxParts> parts;
+  std::size_t used = 1;
+  parts[0] = evaluate(*first);
+  while (count > 0) {
+    const BinaryExpr& sum = *sums[--count];
+    Value right = evaluate(*sum.right);
+    position_ = sum.position;
+    // Safe text would escape what is added to it.
+    if (is_plain_text(parts[0]) && is_plain_text(right)) {
+      parts[used++] = std::move(right);
+      continue;
+    }
+    Value left = std::move(parts[0]);
+    for (std::size_t i = 1; i < used; ++i) left = binary(BinaryOp::kAdd, left, parts[i]);
+    parts[0] = binary(BinaryOp::kAdd, left, right);
+    used = 1;
+  }
+  for (std::size_t i = 0; i < used; ++i) print(parts[i], EscapeMode::kOff);
+}
+
+void Interpreter::print_call(const CallExpr& expr) {
+  budget_.step();
+  const Depth depth(*this);
+  if (expr.callee->kind == ExprKind::kName) {
+    const Value& callee = read(static_cast<const NameExpr&>(*expr.callee));
+    if (const Macro* macro = callee.is_instance() ? callee.instance().as_macro() : nullptr) {
+      budget_.step();
+      // The call may outlive the variable that it came from.
+      const Value kept = callee;
+      const ArgumentsLease lease(*this);
+      collect_arguments(expr.arguments, lease.args());
+      position_ = expr.position;
+      print_macro(macro->function(), macro->closure(), lease.args());
+      return;
+    }
+  }
+  print(call(expr, nullptr), EscapeMode::kOff);
 }
 
 Value Interpreter::evaluate_constant(const Expr& expr) {
@@ -381,7 +455,7 @@ Interpreter::Flow Interpreter::filter_block(const FilterBlockStmt& stmt) {
 void Interpreter::call_block_statement(const CallBlockStmt& stmt) {
   if (stmt.call == nullptr) {
     CallArgs none;
-    print(call_macro(stmt.function, frame_, none), EscapeMode::kOff);
+    print_macro(stmt.function, frame_, none);
     return;
   }
   const Value caller =
@@ -443,9 +517,24 @@ void Interpreter::leave(const ScopeEntry& scope) {
 
 Value Interpreter::call_macro(const MacroFunction& macro, Ref<FrameObject> closure,
                               CallArgs& args) {
-  const FrameSwitch frame(*this, macro.frame_size, closure);
-  bind_macro_arguments(macro, args, *frame_);
   Capture capture(*this);
+  run_macro(macro, std::move(closure), args);
+  return captured_value(capture.finish());
+}
+
+void Interpreter::print_macro(const MacroFunction& macro, Ref<FrameObject> closure,
+                              CallArgs& args) {
+  // What the macro puts out that is not text fails at its own end, what was put out before it at
+  // the end of that.
+  std::string before = std::exchange(out_->not_text, {});
+  run_macro(macro, std::move(closure), args);
+  out_->require_text();
+  out_->not_text = std::move(before);
+}
+
+void Interpreter::run_macro(const MacroFunction& macro, Ref<FrameObject> closure, CallArgs& args) {
+  const FrameSwitch frame(*this, macro.frame_size, std::move(closure));
+  bind_macro_arguments(macro, args, *frame_);
   enter(macro.scope);
   const std::size_t required = macro.parameters.size() - macro.defaults.size();
   for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
@@ -454,7 +543,21 @@ Value Interpreter::call_macro(const MacroFunction& macro, Ref<FrameObject> closu
     slot = i < required ? macro.undefined_parameters[i] : evaluate(*macro.defaults[i - required]);
   }
   (void)execute(macro.body);
-  return captured_value(capture.finish());
+}
+
+Ref<FrameObject> Interpreter::new_frame(std::size_t size, Ref<FrameObject> parent) {
+  if (!spare_frames_) return make_object<FrameObject>(registry_, size, std::move(parent));
+  Ref<FrameObject> frame = std::move(spare_frames_);
+  spare_frames_ = Ref<FrameObject>(frame->parent());
+  frame->reuse(size, std::move(parent));
+  return frame;
+}
+
+void Interpreter::keep_spare(const Ref<FrameObject>& frame) {
+  if (!frame->unique()) return;
+  frame->clear();
+  frame->reuse(0, std::move(spare_frames_));
+  spare_frames_ = frame;
 }
 
 }  // namespace mistral::text::jinja

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <string>
 
 #include "text/chat_template/ast.h"
@@ -43,11 +44,13 @@ class Interpreter {
   struct Sink {
     TextBuilder text;
     std::string not_text;
+    void require_text() const;
     [[nodiscard]] std::string finish();
   };
   class Depth;
   class Capture;
   class FrameSwitch;
+  class ArgumentsLease;
 
   // Statements
   [[nodiscard]] Flow execute(const Body& body);
@@ -70,6 +73,10 @@ class Interpreter {
   void leave(const ScopeEntry& scope);
   void assign(const Expr& target, Value value);
   void require_namespaces(const Expr& target);
+  // Prints without making a value of what is printed, where that is possible.
+  void print(const Expr& expr, EscapeMode escape);
+  void print_sum(const BinaryExpr& expr);
+  void print_call(const CallExpr& expr);
   void print(const Value& value, EscapeMode escape);
   void write(std::string_view text);
   // Writes the result of a call or filter block.
@@ -97,8 +104,13 @@ class Interpreter {
   [[nodiscard]] Value attribute(const AttributeExpr& expr);
   [[nodiscard]] Value item(const ItemExpr& expr);
   [[nodiscard]] Value call(const CallExpr& expr, const Value* caller);
+  // The output of a macro goes where output goes now.
+  void run_macro(const MacroFunction& macro, Ref<FrameObject> closure, CallArgs& args);
+  void print_macro(const MacroFunction& macro, Ref<FrameObject> closure, CallArgs& args);
   [[nodiscard]] Value filter(const FilterExpr& expr, const Value* block_text);
   void collect_arguments(const Arguments& arguments, CallArgs& args);
+  [[nodiscard]] Ref<FrameObject> new_frame(std::size_t size, Ref<FrameObject> parent);
+  void keep_spare(const Ref<FrameObject>& frame);
 
   const Program& program_;
   const TemplateLimits limits_;
@@ -109,6 +121,10 @@ class Interpreter {
   std::vector<Value> context_;
   Ref<FrameObject> root_;
   Ref<FrameObject> frame_;
+  // Memory of calls that are over: frames, each the parent of the next, and arguments.
+  Ref<FrameObject> spare_frames_;
+  std::deque<CallArgs> arguments_;
+  std::size_t arguments_in_use_ = 0;
   Sink* out_ = nullptr;
   bool autoescape_ = false;
   bool lenient_slices_ = false;  // a slice that is not possible is undefined, not an error

@@ -13,6 +13,7 @@ AttributeExpr::AttributeExpr(Position where, ExprPtr expr, std::string attribute
       object(std::move(expr)),
       name(std::move(attribute)),
       dict_method(find_dict_method(name)),
+      string_method(find_string_method(name)),
       private_name(!name.empty() && name[0] == '_'),
       undefined_in_dict(
           Value::undefined(fmt::format("'dict object' has no attribute '{}'", name))) {}
@@ -271,13 +272,20 @@ Value Interpreter::call(const CallExpr& expr, const Value* caller) {
     budget_.step();
     self = &evaluate(*attribute_expr.object, object_storage);
     position_ = attribute_expr.position;
-    method = find_method(*self, attribute_expr.name);
+    if (self->is_dict()) {
+      method = attribute_expr.dict_method;
+    } else if (self->is_string() && !self->is_markup()) {
+      method = attribute_expr.string_method;
+    } else {
+      method = find_method(*self, attribute_expr.name);
+    }
     if (method != nullptr && method->function == nullptr) method = nullptr;
     if (method == nullptr) callee = get_attribute(*self, attribute_expr.name);
   } else {
     callee = evaluate(*expr.callee);
   }
-  CallArgs args;
+  const ArgumentsLease lease(*this);
+  CallArgs& args = lease.args();
   collect_arguments(expr.arguments, args);
   position_ = expr.position;
   if (caller != nullptr) args.keyword.emplace_back(Value::string("caller"), *caller);
@@ -306,7 +314,8 @@ Value Interpreter::filter(const FilterExpr& expr, const Value* block_text) {
       input = &evaluate(*expr.operand, storage);
     }
   }
-  CallArgs args;
+  const ArgumentsLease lease(*this);
+  CallArgs& args = lease.args();
   collect_arguments(expr.arguments, args);
   position_ = expr.position;
   if (expr.function == nullptr) {

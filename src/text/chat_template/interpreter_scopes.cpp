@@ -39,7 +39,7 @@ void bind_macro_arguments(const MacroFunction& macro, CallArgs& args, FrameObjec
   const std::size_t count = macro.parameters.size();
   const std::size_t positional = std::min(args.positional.size(), count);
   for (std::size_t i = 0; i < positional; ++i) {
-    frame.slot(macro.parameters[i]->slot.index) = args.positional[i];
+    frame.slot(macro.parameters[i]->slot.index) = std::move(args.positional[i]);
   }
   const auto take = [&](std::string_view name, Value& value) {
     const auto found = std::find_if(args.keyword.begin(), args.keyword.end(),

@@ -55,24 +55,52 @@ class Interpreter::FrameSwitch {
     if (interpreter_.call_depth_ >= interpreter_.limits_.recursion) {
       throw limit_error("calls nest deeper than {} levels", interpreter_.limits_.recursion);
     }
+    interpreter_.frame_ = interpreter_.new_frame(size, std::move(parent));
     ++interpreter_.call_depth_;
-    interpreter_.frame_ = make_object<FrameObject>(interpreter_.registry_, size, std::move(parent));
   }
   FrameSwitch(Interpreter& interpreter, Ref<FrameObject> frame)
       : interpreter_(interpreter), previous_(interpreter.frame_), called_(false) {
     interpreter_.frame_ = std::move(frame);
   }
   ~FrameSwitch() {
-    interpreter_.frame_ = previous_;
-    if (called_) --interpreter_.call_depth_;
+    const Ref<FrameObject> left = std::exchange(interpreter_.frame_, std::move(previous_));
+    if (!called_) return;
+    --interpreter_.call_depth_;
+    interpreter_.keep_spare(left);
   }
   FrameSwitch(const FrameSwitch&) = delete;
   FrameSwitch& operator=(const FrameSwitch&) = delete;
 
  private:
   Interpreter& interpreter_;
-  const Ref<FrameObject> previous_;
+  Ref<FrameObject> previous_;
   const bool called_;
+};
+
+// The arguments of one call. Their memory is kept for the next call.
+class Interpreter::ArgumentsLease {
+ public:
+  explicit ArgumentsLease(Interpreter& interpreter) : interpreter_(interpreter) {
+    if (interpreter_.arguments_in_use_ == interpreter_.arguments_.size()) {
+      interpreter_.arguments_.emplace_back();
+    }
+    args_ = &interpreter_.arguments_[interpreter_.arguments_in_use_++];
+  }
+  ~ArgumentsLease() {
+    constexpr std::size_t kUsual = 32;
+    args_->positional.clear();
+    args_->keyword.clear();
+    if (args_->positional.capacity() > kUsual) args_->positional = {};
+    if (args_->keyword.capacity() > kUsual) args_->keyword = {};
+    --interpreter_.arguments_in_use_;
+  }
+  ArgumentsLease(const ArgumentsLease&) = delete;
+  ArgumentsLease& operator=(const ArgumentsLease&) = delete;
+  [[nodiscard]] CallArgs& args() const { return *args_; }
+
+ private:
+  Interpreter& interpreter_;
+  CallArgs* args_;
 };
 
 // Exactly `count` values of an iterable; throws ValueError for another number.

@@ -9,20 +9,6 @@ thread_local std::vector<const Object*>* pending_destruction = nullptr;
 
 }  // namespace
 
-Object::~Object() {
-  Budget::release(accounted_);
-}
-
-void Object::account(std::size_t bytes) {
-  if (bytes > accounted_) {
-    const std::size_t more = bytes - accounted_;
-    Budget::charge(more);
-  } else {
-    Budget::release(accounted_ - bytes);
-  }
-  accounted_ = Budget::active() ? bytes : 0;
-}
-
 void Object::destroy() const {
   if (leaf_) {
     delete this;

@@ -1,8 +1,8 @@
-// Reference-counted heap objects behind template values. Counts are atomic because constants of a
-// compiled template are shared by all threads that render it.
+// Reference-counted heap objects behind template values. A rendering counts only the references to
+// objects that it made itself, so counts need not be atomic: what a compiled template holds is
+// shared by all threads that render it, but outlives every rendering.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -14,26 +14,38 @@ namespace mistral::text::jinja {
 class Object {
  public:
   // A leaf holds no other objects, so it can be destroyed at once.
-  explicit Object(bool leaf = false) : leaf_(leaf) {}
+  explicit Object(bool leaf = false) : leaf_(leaf), permanent_(!Budget::active()) {}
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
-  virtual ~Object();
+  virtual ~Object() { Budget::release(accounted_); }
 
-  void retain() const { references_.fetch_add(1, std::memory_order_relaxed); }
-  void release() const {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+  void retain() const {
+    if (counted()) ++references_;
   }
-  [[nodiscard]] bool unique() const { return references_.load(std::memory_order_acquire) == 1; }
+  void release() const {
+    if (counted() && --references_ == 0) destroy();
+  }
+  // Of an object that the rendering in progress made: nothing else refers to it.
+  [[nodiscard]] bool unique() const { return !permanent_ && references_ == 1; }
 
   // Tells the budget that the object now holds `bytes`; throws when that is too much.
-  void account(std::size_t bytes);
+  void account(std::size_t bytes) {
+    if (bytes > accounted_) {
+      Budget::charge(bytes - accounted_);
+    } else {
+      Budget::release(accounted_ - bytes);
+    }
+    accounted_ = Budget::active() ? bytes : 0;
+  }
 
  private:
+  [[nodiscard]] bool counted() const { return !permanent_ || !Budget::active(); }
   // Destroys without recursion: a list nested a million deep must not exhaust the stack.
   void destroy() const;
 
-  mutable std::atomic<std::uint32_t> references_{0};
-  bool leaf_;
+  mutable std::uint32_t references_ = 0;
+  const bool leaf_;
+  const bool permanent_;  // made while no rendering was in progress: a part of the template
   std::size_t accounted_ = 0;
 };
 

@@ -33,6 +33,12 @@ void FrameObject::clear() {
   parent_ = {};
 }
 
+void FrameObject::reuse(std::size_t size, Ref<FrameObject> parent) {
+  slots_.resize(size);
+  parent_ = std::move(parent);
+  account(sizeof(FrameObject) + payload_bytes());
+}
+
 std::string Macro::repr() const {
   if (function_.name.empty()) return "<Macro anonymous>";
   return fmt::format("<Macro {}>", to_repr(Value::string(function_.name)));

@@ -19,6 +19,8 @@ class FrameObject final : public MutableInstance {
   [[nodiscard]] std::size_t payload_bytes() const { return slots_.capacity() * sizeof(Value); }
   [[nodiscard]] std::string_view type_name() const override { return "frame"; }
   void clear() override;
+  // Makes a cleared frame the frame of another run.
+  void reuse(std::size_t size, Ref<FrameObject> parent);
   [[nodiscard]] Value& slot(std::size_t index) { return slots_[index]; }
   [[nodiscard]] FrameObject* parent() const { return parent_.get(); }
 
@@ -36,6 +38,7 @@ class Macro final : public Instance {
   [[nodiscard]] Value attribute(std::string_view name) override;
   [[nodiscard]] bool callable() const override { return true; }
   [[nodiscard]] Value call(Interpreter& interpreter, CallArgs& args) override;
+  [[nodiscard]] const Macro* as_macro() const override { return this; }
   [[nodiscard]] const MacroFunction& function() const { return function_; }
   [[nodiscard]] const Ref<FrameObject>& closure() const { return closure_; }
 

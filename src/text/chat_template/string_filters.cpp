@@ -55,13 +55,12 @@ Value trim(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   const Value text = soft_string(self);
   Budget::spend_bytes(text.text().size());
   if (bound[0].is_missing() || bound[0].is_none()) {
-    return Value::string_like(text, std::string(strip_space(text.text(), StripSide::kBoth)));
+    return Value::part_of(text, strip_space(text.text(), StripSide::kBoth));
   }
   if (!bound[0].is_string()) throw runtime_error("TypeError: strip arg must be None or str");
   const std::string& characters = bound[0].text();
   Budget::spend(characters.size() > 64 ? text.text().size() * (characters.size() / 64) : 0);
-  return Value::string_like(
-      text, std::string(strip_characters(text.text(), characters, StripSide::kBoth)));
+  return Value::part_of(text, strip_characters(text.text(), characters, StripSide::kBoth));
 }
 
 Value replace(Interpreter& in, const Value& self, CallArgs& args) {
@@ -69,13 +68,13 @@ Value replace(Interpreter& in, const Value& self, CallArgs& args) {
   const std::int64_t limit =
       bound[2].is_missing() || bound[2].is_none() ? std::int64_t{-1} : to_index(bound[2]);
   if (!in.autoescape()) {
-    return Value::string(replace_text(to_str(self), to_str(bound[0]), to_str(bound[1]), limit));
+    return replace_in(soft_string(self).with_markup(false), soft_string(bound[0]).text(),
+                      soft_string(bound[1]).text(), limit);
   }
   const bool escapes = bound[0].is_markup() || (bound[1].is_markup() && !self.is_markup());
   const Value text = escapes ? escape_value(self) : soft_string(self);
   const Value replacement = text.is_markup() ? escape_value(bound[1]) : soft_string(bound[1]);
-  return Value::string_like(text,
-                            replace_text(text.text(), to_str(bound[0]), replacement.text(), limit));
+  return replace_in(text, soft_string(bound[0]).text(), replacement.text(), limit);
 }
 
 Value center(Interpreter& /*in*/, const Value& self, CallArgs& args) {

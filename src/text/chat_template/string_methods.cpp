@@ -163,13 +163,13 @@ Value strip(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   require_arguments("strip", args, 0, 1);
   Budget::spend_bytes(self.text().size());
   if (args.positional.empty() || args.positional[0].is_none()) {
-    return Value::string_like(self, std::string(strip_space(self.text(), side)));
+    return Value::part_of(self, strip_space(self.text(), side));
   }
   if (!args.positional[0].is_string())
     throw runtime_error("TypeError: strip arg must be None or str");
   const std::string& characters = args.positional[0].text();
   Budget::spend(characters.size() > 64 ? self.text().size() * (characters.size() / 64) : 0);
-  return Value::string_like(self, std::string(strip_characters(self.text(), characters, side)));
+  return Value::part_of(self, strip_characters(self.text(), characters, side));
 }
 
 // The part of a string that find() and its relatives look at.
@@ -282,8 +282,7 @@ Value replace(Interpreter& /*in*/, const Value& self, CallArgs& args) {
   if (self.is_markup()) replacement = escape_value(replacement);
   const std::int64_t limit =
       args.positional.size() > 2 ? to_index(args.positional[2]) : std::int64_t{-1};
-  return Value::string_like(
-      self, replace_text(self.text(), old_text, require_string(replacement), limit));
+  return replace_in(self, old_text, require_string(replacement), limit);
 }
 
 Value join(Interpreter& /*in*/, const Value& self, CallArgs& args) {

@@ -4,7 +4,6 @@
 
 #include "text/chat_template/number_format.h"
 #include "text/chat_template/unicode.h"
-#include "text/chat_template/value.h"
 
 namespace mistral::text::jinja {
 
@@ -37,6 +36,16 @@ std::string replace_text(std::string_view text, std::string_view from, std::stri
   }
   out.append(text.substr(start));
   return out.take();
+}
+
+Value replace_in(const Value& text, std::string_view from, std::string_view to,
+                 std::int64_t limit) {
+  const std::string& whole = text.text();
+  if (!from.empty() && find_text(whole, from) == std::string_view::npos) {
+    Budget::spend_bytes(whole.size());
+    return text;
+  }
+  return Value::string_like(text, replace_text(whole, from, to, limit));
 }
 
 std::size_t rfind_text(std::string_view text, std::string_view needle) {

@@ -79,7 +79,7 @@ Value json_value(const Json& json, int depth) {
       dict->reserve(json.size());
       for (const auto& [key, item] : json.items()) {
         if (!valid_utf8(key)) throw runtime_error("a key given to the template is not UTF-8");
-        dict->set(Value::string(key), json_value(item, depth + 1));
+        dict->add(Value::string(key), json_value(item, depth + 1));
       }
       return Value::dict(std::move(dict));
     }
@@ -144,6 +144,10 @@ Value Value::markup(std::string text) {
 
 Value Value::string_like(const Value& model, std::string text) {
   return {Kind::kString, model.is_markup(), make_object<StringObject>(std::move(text)).get()};
+}
+
+Value Value::part_of(const Value& whole, std::string_view part) {
+  return part.size() == whole.text().size() ? whole : string_like(whole, std::string(part));
 }
 
 Value Value::bytes(std::string data) {
@@ -255,6 +259,15 @@ void DictObject::set(Value key, Value value) {
     entries_[*found].second = std::move(value);
     return;
   }
+  insert(hash, std::move(key), std::move(value));
+}
+
+void DictObject::add(Value key, Value value) {
+  const std::uint64_t hash = buckets_.empty() ? 0 : hash_value(key);
+  insert(hash, std::move(key), std::move(value));
+}
+
+void DictObject::insert(std::uint64_t hash, Value key, Value value) {
   entries_.emplace_back(std::move(key), std::move(value));
   if (buckets_.empty() ? entries_.size() > kLinearEntries : entries_.size() * 2 > buckets_.size()) {
     rebuild_buckets();

@@ -3,6 +3,7 @@
 // immutable, so values are copied by sharing.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -93,6 +94,8 @@ class Value {
   static Value string(std::string text);
   static Value markup(std::string text);
   static Value string_like(const Value& model, std::string text);  // safe if the model is
+  // A part of the text of `whole`; the same string if that is all of it.
+  static Value part_of(const Value& whole, std::string_view part);
   static Value bytes(std::string data);
   static Value list(std::vector<Value> items);
   static Value tuple(std::vector<Value> items);
@@ -198,6 +201,8 @@ class DictObject final : public Object {
   // Replaces the value of an equal key. Only while the dict is being built. Throws for keys that
   // Python cannot hash.
   void set(Value key, Value value);
+  // For a key that is not there yet.
+  void add(Value key, Value value);
   void reserve(std::size_t entries) { entries_.reserve(entries); }
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
@@ -212,6 +217,7 @@ class DictObject final : public Object {
   static constexpr std::size_t kLinearEntries = 8;
   template <typename Equal>
   [[nodiscard]] std::optional<std::size_t> locate(std::uint64_t hash, const Equal& equal) const;
+  void insert(std::uint64_t hash, Value key, Value value);
   void rebuild_buckets();
 
   std::vector<Entry> entries_;
