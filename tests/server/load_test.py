@@ -36,7 +36,8 @@ class Load(unittest.TestCase):
                 lambda: server.metric("mistralcpp_kv_blocks_in_use") == baseline))
             self.assertTrue(wait_until(
                 lambda: server.metric("mistralcpp_http_connections") <= 1))
-            self.assertEqual(most_threads, threads)
+            # Fewer, when what goes on after loading has ended meanwhile.
+            self.assertLessEqual(most_threads, threads)
         finally:
             self.assertEqual(server.stop(), 0)
 
