@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -185,6 +186,29 @@ TEST_P(CpuLinear, RowsThatStayInTheirFileGiveTheSameBits) {
   EXPECT_GT(kept_types, 3 * 4);
   EXPECT_FALSE(backends_.cpu->keeps(DType::kQ4_K, 256));
   EXPECT_FALSE(backends_.reference->keeps(DType::kF32, 256));
+}
+
+TEST_P(CpuLinear, IsPackedWhileOthersCompute) {
+  const Matrix matrix(DType::kBF16, 2053, 256, 3);
+  const auto weight = packed(*backends_.cpu, matrix.view);
+  const auto kept = backends_.threaded->keep(matrix.view, nullptr);
+  const auto x = test::random_values(2 * 256, 4);
+  ActivationBuffers buffers = activations(*backends_.cpu, x, 2, *weight);
+  const std::vector<float> expected = product(*backends_.cpu, *weight, buffers.view());
+  const std::atomic<bool> stop = false;
+  std::atomic<bool> ready = false;
+  std::thread packer([&] {
+    kept->pack_kept(stop, [](std::span<const std::byte>) {});
+    ready = true;
+  });
+  bool last = false;
+  bool same = true;
+  do {
+    last = ready;
+    same = same && product(*backends_.threaded, *kept, buffers.view()) == expected;
+  } while (!last);
+  packer.join();
+  EXPECT_TRUE(same);
 }
 
 // More rows than a worker takes at a time.
