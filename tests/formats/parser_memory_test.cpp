@@ -43,6 +43,15 @@ void* operator new(std::size_t size) {
 void* operator new[](std::size_t size) {
   return allocate(size);
 }
+// Sorting asks so for its buffer. Were it left out, a sanitizer would see memory of its own
+// operator freed by the ones below.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  if (watched) largest = std::max(largest, size);
+  return std::malloc(size == 0 ? 1 : size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
+  return operator new(size, tag);
+}
 void operator delete(void* memory) noexcept {
   std::free(memory);
 }

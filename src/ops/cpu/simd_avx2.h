@@ -86,6 +86,10 @@ struct Simd {
     return _mm256_mul_ps(_mm256_mul_ps(a, p), q);
   }
 
+  // From any address, as the next ones.
+  static F load_f32(const std::byte* p) {
+    return _mm256_loadu_ps(reinterpret_cast<const float*>(p));
+  }
   static F load_f16(const std::byte* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }

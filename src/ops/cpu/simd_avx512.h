@@ -52,6 +52,8 @@ struct Simd {
   }
   static F scale2(F a, F n) { return _mm512_scalef_ps(a, n); }  // a * 2^n, n integral
 
+  // From any address, as the next ones.
+  static F load_f32(const std::byte* p) { return _mm512_loadu_ps(p); }
   static F load_f16(const std::byte* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }

@@ -101,6 +101,11 @@ struct Simd {
     return each<F>([&](int i) { return std::ldexp(a.v[i], static_cast<int>(n.v[i])); });
   }
 
+  static F load_f32(const std::byte* p) {
+    F values;
+    std::memcpy(values.v, p, sizeof(values.v));
+    return values;
+  }
   static F load_f16(const std::byte* p) {
     return each<F>([=](int i) { return quant::f16_to_f32(read16(p, i)); });
   }

@@ -15,7 +15,7 @@ namespace {
 // any address.
 struct StoredF32 {
   static constexpr std::int64_t kBytes = 4;
-  static Simd::F load(const std::byte* p) { return Simd::load(reinterpret_cast<const float*>(p)); }
+  static Simd::F load(const std::byte* p) { return Simd::load_f32(p); }
 };
 struct StoredF16 {
   static constexpr std::int64_t kBytes = 2;
