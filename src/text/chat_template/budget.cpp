@@ -7,7 +7,7 @@ namespace {
 
 constexpr int kMaxNesting = 200;
 
-thread_local int nesting = 0;
+thread_local int nested_objects = 0;
 
 }  // namespace
 
@@ -21,14 +21,14 @@ Budget::~Budget() {
 }
 
 NestingGuard::NestingGuard() {
-  if (nesting >= kMaxNesting) {
+  if (nested_objects >= kMaxNesting) {
     throw limit_error("objects hold each other deeper than {} levels", kMaxNesting);
   }
-  ++nesting;
+  ++nested_objects;
 }
 
 NestingGuard::~NestingGuard() {
-  --nesting;
+  --nested_objects;
 }
 
 void Budget::throw_memory() const {
