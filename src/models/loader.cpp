@@ -35,12 +35,19 @@ void log_plan(const MemoryPlan& plan) {
             plan.cache / plan.cache_block * plan.block_size, plan.context);
 }
 
-// Whether the system's cache of the files and what is copied of them fit into memory side by side.
-bool fits_twice(const formats::WeightSource& weights, std::uint64_t copied) {
-  std::uint64_t bytes = copied;
+std::uint64_t weight_bytes(const formats::WeightSource& weights) {
+  std::uint64_t bytes = 0;
   for (const formats::TensorInfo& tensor : weights.tensors()) bytes += byte_size(tensor.view);
+  return bytes;
+}
+
+// What is to become of the cache of files that are copied: it stays where it and `copied` bytes fit
+// into memory side by side.
+nn::ReadAhead::Behind behind(const formats::WeightSource& weights, std::uint64_t copied) {
   const std::int64_t available = available_memory();  // with what is cached of files
-  return available == 0 || bytes <= static_cast<std::uint64_t>(available);
+  return available == 0 || weight_bytes(weights) + copied <= static_cast<std::uint64_t>(available)
+             ? nn::ReadAhead::Behind::kKeep
+             : nn::ReadAhead::Behind::kForget;
 }
 
 }  // namespace
@@ -70,15 +77,13 @@ LoadedModel load(const ModelPath& path, const LoadOptions& options, ThreadPool& 
   nn::WeightLoader loader(*description.weights, model.backend.get(), storage_type(options.dtype),
                           options.on_progress);
   loader.keep_in_file(description.weights);
-  loader.read_ahead(plan.order, fits_twice(*description.weights, loader.copied_bytes())
-                                    ? nn::ReadAhead::Behind::kKeep
-                                    : nn::ReadAhead::Behind::kForget);
+  loader.read_ahead(plan.order, behind(*description.weights, loader.copied_bytes()));
   // A vocabulary is built by one thread, so it is built while the weights are packed by all.
   auto text_side = std::async(std::launch::async | std::launch::deferred,
                               [&] { load_text_side(path, description, model, options.text); });
   nn::DecoderWeights weights = nn::load_weights(description.spec, loader);
   text_side.get();
-  model.packing = loader.finish();
+  model.packing = loader.finish(behind(*description.weights, weight_bytes(*description.weights)));
   if (model.tokenizer) {
     log::debug("tokenizer: {} tokens; end tokens [{}]", model.tokenizer->vocab_size(),
                fmt::join(model.end_tokens, ", "));

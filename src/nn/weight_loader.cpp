@@ -47,7 +47,6 @@ WeightLoader::WeightLoader(const formats::WeightSource& source, ops::Backend* ba
 
 void WeightLoader::read_ahead(const std::vector<const formats::TensorInfo*>& order,
                               ReadAhead::Behind behind) {
-  forget_ = behind == ReadAhead::Behind::kForget;
   read_ahead_ = std::make_unique<ReadAheadThreads>(source_, ReadAhead(order, behind));
   read_ahead_->advance(done_);
 }
@@ -172,10 +171,11 @@ std::shared_ptr<const ops::Weight> WeightLoader::keep(const formats::TensorInfo&
   return kept_.back().weight;
 }
 
-std::unique_ptr<BackgroundPacking> WeightLoader::finish() {
+std::unique_ptr<BackgroundPacking> WeightLoader::finish(ReadAhead::Behind behind) {
   if (kept_.empty()) return nullptr;
   return std::make_unique<BackgroundPacking>(source_, keeper_, std::move(read_ahead_),
-                                             std::move(kept_), forget_);
+                                             std::move(kept_),
+                                             behind == ReadAhead::Behind::kForget);
 }
 
 std::shared_ptr<const ops::Weight> WeightLoader::matrix(const std::string& name, std::int64_t out,

@@ -37,8 +37,9 @@ class WeightLoader {
   // `keeper` keeps the source.
   void keep_in_file(std::shared_ptr<const void> keeper) { keeper_ = std::move(keeper); }
   // Call when all is taken. What was kept goes on being read, and is packed, as long as the result
-  // lives, which must end before the backend does; null when nothing was kept.
-  [[nodiscard]] std::unique_ptr<BackgroundPacking> finish();
+  // lives, which must end before the backend does; null when nothing was kept. `behind`: what
+  // becomes of the cache of what was packed.
+  [[nodiscard]] std::unique_ptr<BackgroundPacking> finish(ReadAhead::Behind behind);
   // Bytes of the source's tensors that are copied, as far as can be known before they are taken.
   [[nodiscard]] std::uint64_t copied_bytes() const;
   // Tensors in the order in which they were asked for, each as often as it was.
@@ -148,7 +149,6 @@ class WeightLoader {
   std::array<Collected, 2> collected_;
   std::vector<const formats::TensorInfo*> order_;
   std::unique_ptr<ReadAheadThreads> read_ahead_;
-  bool forget_ = false;
   std::uint64_t total_ = 0;
   std::uint64_t done_ = 0;
   std::uint64_t counted_ = 0;

@@ -55,6 +55,7 @@ class TwoForms final : public formats::WeightSource {
   }
   void forget(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
+    forgotten_.insert(tensor.name);
   }
   void prefetch(const formats::TensorInfo& tensor) const override {
     EXPECT_FALSE(tensor.scattered) << tensor.name;
@@ -67,6 +68,7 @@ class TwoForms final : public formats::WeightSource {
     released_.clear();
     populated_.clear();
   }
+  [[nodiscard]] const std::set<std::string>& forgotten() const { return forgotten_; }
   [[nodiscard]] const std::set<std::string>& released() const { return released_; }
   [[nodiscard]] const std::map<std::string, std::size_t>& populated() const { return populated_; }
   // A tensor whose numbers nobody reads.
@@ -103,6 +105,7 @@ class TwoForms final : public formats::WeightSource {
   std::vector<std::filesystem::path> files_ = {"file"};
   mutable int collected_ = 0;
   mutable std::set<std::string> released_;
+  mutable std::set<std::string> forgotten_;
   mutable std::map<std::string, std::size_t> populated_;  // bytes
 };
 
@@ -190,10 +193,11 @@ TEST_F(WeightLoaderTest, MatricesStayInTheFileWhereTheKernelsCanReadThemThere) {
   EXPECT_THAT(numbers(matrix), ElementsAreArray(numbers(loader_.matrix("matrix", 6, 4))));
   EXPECT_THAT(numbers(expert), ElementsAreArray(numbers(loader_.slab("experts", 3, 1, 2, 4))));
   EXPECT_EQ(keeper.use_count(), 4);  // ours, the loader's and those of two matrices
-  auto packing = loader.finish();
+  auto packing = loader.finish(ReadAhead::Behind::kForget);
   ASSERT_NE(packing, nullptr);
   packing->finish();
   EXPECT_THAT(source_.released(), testing::ElementsAre("experts", "matrix"));
+  EXPECT_THAT(source_.forgotten(), testing::ElementsAre("experts", "matrix"));
   EXPECT_THAT(numbers(matrix), ElementsAreArray(numbers(loader_.matrix("matrix", 6, 4))));
   EXPECT_THAT(numbers(expert), ElementsAreArray(numbers(loader_.slab("experts", 3, 1, 2, 4))));
   EXPECT_THAT(source_.populated(),
