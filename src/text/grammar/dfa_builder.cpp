@@ -36,6 +36,13 @@ Dfa DfaBuilder::finish(StateId start) {
   return std::move(dfa_);
 }
 
+Dfa DfaBuilder::finish_as_it_is(StateId start) {
+  dfa_.start_ = start;
+  remove_useless();
+  merge_classes();
+  return std::move(dfa_);
+}
+
 // States from which nothing is accepted become kDead.
 void DfaBuilder::remove_useless() {
   const auto count = static_cast<StateId>(dfa_.size());

@@ -46,6 +46,8 @@ class DfaBuilder {
 
   // The automaton, as small as it can be, or nearly so where it is very large.
   [[nodiscard]] Dfa finish(StateId start);
+  // For what is small already: only states that lead nowhere are left out.
+  [[nodiscard]] Dfa finish_as_it_is(StateId start);
 
  private:
   static constexpr std::size_t kStep = std::size_t{1} << 14U;

@@ -17,7 +17,18 @@ const Json* find(const Json& schema, const char* keyword) {
 
 }  // namespace
 
-Dfa SchemaReader::string_limit(const Json& schema, const std::string& keyword, const Json& value) {
+const Dfa& SchemaReader::string_limit(const Json& schema, const std::string& keyword,
+                                      const Json& value) {
+  const std::pair key(keyword, value.dump());
+  auto found = string_limits_.find(key);
+  if (found == string_limits_.end()) {
+    found = string_limits_.emplace(key, make_string_limit(schema, keyword, value)).first;
+  }
+  return found->second;
+}
+
+Dfa SchemaReader::make_string_limit(const Json& schema, const std::string& keyword,
+                                    const Json& value) {
   Budget& budget = algebra_.budget();
   if (keyword == "minLength" || keyword == "maxLength") {
     const std::uint64_t length = count(schema, keyword.c_str());
@@ -46,10 +57,10 @@ void SchemaReader::limit_strings(const Json& schema, Shape& shape) {
   for (const char* keyword : {"minLength", "maxLength", "pattern", "format"}) {
     const Json* value = find(schema, keyword);
     if (value == nullptr) continue;
-    Dfa limit = string_limit(schema, keyword, *value);
+    const Dfa& limit = string_limit(schema, keyword, *value);
     if (shape.strings.empty()) continue;
     if (shape.strings == algebra_.all_strings()) {
-      shape.strings = std::move(limit);
+      shape.strings = limit;
     } else {
       shape.strings =
           at(schema, keyword, [&] { return intersect(shape.strings, limit, algebra_.budget()); });

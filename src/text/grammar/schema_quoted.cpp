@@ -50,7 +50,9 @@ class Quoter {
       budget_.tick();
       add_state(state);
     }
-    return builder_.finish(start);
+    // What is told apart without quotes is told apart within them; only escapes could be shared.
+    constexpr StateId kSmall = 1000;
+    return count < kSmall ? builder_.finish(start) : builder_.finish_as_it_is(start);
   }
 
  private:

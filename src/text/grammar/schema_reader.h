@@ -50,7 +50,8 @@ class SchemaReader {
   Shape opposite_of_array(const Json& schema, const std::string& keyword);
   Shape opposite_of_object(const Json& schema, const std::string& keyword);
 
-  Dfa string_limit(const Json& schema, const std::string& keyword, const Json& value);
+  const Dfa& string_limit(const Json& schema, const std::string& keyword, const Json& value);
+  Dfa make_string_limit(const Json& schema, const std::string& keyword, const Json& value);
   Dfa number_limit(const Json& schema, const std::string& keyword, const Json& value);
   void limit_names(const Json& schema, ObjectShape& object);
 
@@ -75,6 +76,7 @@ class SchemaReader {
   const Json& document_;
   const ShapeAlgebra& algebra_;
   std::map<SchemaLiteral, Shape> known_;
+  std::map<std::pair<std::string, std::string>, Dfa> string_limits_;  // by keyword and value
   std::set<SchemaLiteral> open_;  // being read: coming back to it means a cycle
   std::map<SchemaSet, bool> empty_;
   int depth_ = 0;

@@ -97,18 +97,28 @@ Expression SchemaWriter::expression(const Shape& shape, const SchemaSet& set) {
   if (shape.no) add(literal_dfa("false", budget_));
   if (!shape.numbers.empty()) add(number_texts(shape));
   if (!plain.empty()) parts.push_back(regular(std::move(plain)));
-  if (!shape.strings.empty()) {
-    if (shape.strings == algebra_.all_strings()) {
-      const auto found = tokens_.find("string");
-      if (found == tokens_.end()) tokens_.emplace("string", quoted(shape.strings, budget_));
-      parts.push_back(token("string"));
-    } else {
-      parts.push_back(regular(quoted(shape.strings, budget_)));
-    }
-  }
+  if (!shape.strings.empty()) parts.push_back(string(shape.strings));
   for (const ArrayShape& one : shape.arrays) parts.push_back(array(one, set));
   for (const ObjectShape& one : shape.objects) parts.push_back(object(one, set));
   return choice(std::move(parts));
+}
+
+Expression SchemaWriter::string(const Dfa& strings) {
+  if (strings == algebra_.all_strings()) {
+    const auto found = tokens_.find("string");
+    if (found == tokens_.end()) tokens_.emplace("string", quoted(strings, budget_));
+    return token("string");
+  }
+  // Smaller ones may become parts of larger terminals, which is worth more.
+  constexpr std::size_t kLarge = 100;
+  if (strings.size() < kLarge) return regular(quoted(strings, budget_));
+  const auto found = std::find_if(strings_.begin(), strings_.end(),
+                                  [&](const auto& known) { return known.first == strings; });
+  if (found != strings_.end()) return rule_reference(found->second);
+  const std::uint32_t rule = builder_.add_rule();
+  builder_.set_body(rule, regular(quoted(strings, budget_)));
+  strings_.emplace_back(strings, rule);
+  return rule_reference(rule);
 }
 
 Expression SchemaWriter::member(const ObjectShape::Property& property) {

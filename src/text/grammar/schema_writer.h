@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "text/grammar/grammar.h"
@@ -45,6 +46,7 @@ class SchemaWriter {
   [[nodiscard]] std::vector<std::string> scalar_texts(const SchemaSet& element,
                                                       const SchemaSet& set);
 
+  [[nodiscard]] Expression string(const Dfa& strings);
   [[nodiscard]] Expression token(std::string_view pattern);
   [[nodiscard]] Expression literal(std::string_view text);
   [[nodiscard]] Expression comma() { return token(kComma); }
@@ -67,6 +69,8 @@ class SchemaWriter {
   std::map<SchemaSet, std::uint32_t> rules_;
   std::vector<SchemaSet> waiting_;
   std::map<std::string, Dfa, std::less<>> tokens_;
+  // The rules of large languages of strings: many properties often have the same limits.
+  std::vector<std::pair<Dfa, std::uint32_t>> strings_;
 };
 
 }  // namespace mistral::grammar
