@@ -106,7 +106,6 @@ TEST(Quoted, SpellsWhatJsonSpells) {
   for (const char* text : {R"("\u0061")", R"("\u0001")", R"("\n")", R"("\u001")", R"("")"}) {
     EXPECT_FALSE(few.matches(text)) << text;
   }
-
 }
 
 }  // namespace
