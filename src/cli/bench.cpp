@@ -10,6 +10,7 @@
 #include "cli/bench_report.h"
 #include "cli/bench_runner.h"
 #include "cli/command.h"
+#include "cli/constraint_options.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/serving_load.h"
@@ -93,6 +94,7 @@ class BenchCommand final : public Command {
         ->capture_default_str();
     auto* json = app.add_flag("--json", json_, "print one JSON array");
     app.add_flag("--csv", csv_, "print comma-separated values")->excludes(json);
+    constraint_.add_options(app);
     runtime_.add_options(app);
     // Here several numbers of threads may be given.
     const std::string group = app.get_option("--threads")->get_group();
@@ -104,7 +106,11 @@ class BenchCommand final : public Command {
   }
 
   int execute() override {
-    if (!streams_.empty()) return serve();
+    const std::optional<Constraint> constraint = constraint_.read();
+    if (!streams_.empty()) {
+      if (constraint) throw UsageError("--streams does not go with a constraint");
+      return serve();
+    }
     const std::vector<PlannedCase> cases = plan();
     if (cases.empty()) throw UsageError("nothing to measure: -p and -g are 0");
     if (threads_.empty()) threads_ = {runtime_.threads()};
@@ -122,7 +128,7 @@ class BenchCommand final : public Command {
       runtime_.set_threads(threads_[i]);
       Session session(path, runtime_, context_, engine, text, selector_.draft());
       model = {session.model().name, session.model().architecture, session.model().parameters};
-      BenchRunner runner(session, engine.prefill_chunk);
+      BenchRunner runner(session, engine.prefill_chunk, constraint);
       ProgressBar bar("measuring");
       std::uint64_t done = i * cases.size() * static_cast<std::uint64_t>(repetitions_);
       const std::uint64_t total =
@@ -242,6 +248,7 @@ class BenchCommand final : public Command {
 
   ModelSelector selector_;
   RuntimeOptions runtime_;
+  ConstraintOptions constraint_;
   std::vector<std::int64_t> prompts_{512};
   std::vector<std::int64_t> generates_{128};
   std::vector<std::int64_t> pairs_;

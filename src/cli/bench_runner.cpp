@@ -72,8 +72,9 @@ struct BenchRunner::Outcome {
   std::vector<double> intervals;
 };
 
-BenchRunner::BenchRunner(Session& session, std::int64_t prefill_chunk)
-    : session_(session), prefill_chunk_(prefill_chunk) {}
+BenchRunner::BenchRunner(Session& session, std::int64_t prefill_chunk,
+                         std::optional<Constraint> constraint)
+    : session_(session), prefill_chunk_(prefill_chunk), constraint_(std::move(constraint)) {}
 
 std::vector<TokenId> BenchRunner::random_tokens(std::int64_t count) {
   std::uniform_int_distribution<TokenId> any(0, static_cast<TokenId>(session_.vocab_size() - 1));
@@ -84,7 +85,9 @@ std::vector<TokenId> BenchRunner::random_tokens(std::int64_t count) {
 
 void BenchRunner::warm_up() {
   pasts_.assign(1, {});
+  const std::optional<Constraint> constraint = std::exchange(constraint_, std::nullopt);
   (void)run_once({.prompt = 16, .generate = 1});
+  constraint_ = constraint;
 }
 
 // All sequences become known to the engine in the same moment. The last one is the last to get its
@@ -106,14 +109,21 @@ BenchRunner::Outcome BenchRunner::run_once(const BenchCase& test) {
 
   std::vector<engine::Request> requests;
   for (std::int64_t i = 0; i < test.batch; ++i) {
-    engine::Request& request = requests.emplace_back();
-    request.prompt = pasts_[static_cast<std::size_t>(i)];
-    for (const TokenId token : random_tokens(prompt)) request.prompt.push_back(token);
-    request.sampling.temperature = 0.0;
-    request.sampling.ignore_eos = true;
+    std::vector<TokenId> tokens = pasts_[static_cast<std::size_t>(i)];
+    for (const TokenId token : random_tokens(prompt)) tokens.push_back(token);
+    SamplingParams sampling;
+    sampling.temperature = 0.0;
+    sampling.ignore_eos = true;
     const bool last = i + 1 == test.batch;
     // The first token belongs to the prompt.
-    request.sampling.max_tokens = test.generate + 1 + (last || test.generate == 0 ? 0 : ahead);
+    sampling.max_tokens = test.generate + 1 + (last || test.generate == 0 ? 0 : ahead);
+    if (constraint_ && test.generate > 0) {
+      // An end that the constraint allows would be one: it must not be drawn.
+      sampling.constraint = constraint_;
+      sampling.ignore_eos = false;
+      sampling.min_tokens = *sampling.max_tokens;
+    }
+    requests.push_back(session_.request(std::move(tokens), sampling));
   }
   const std::int64_t preemptions = session_.engine().stats().preemptions;
   std::vector<engine::RequestHandle> handles;
@@ -153,9 +163,10 @@ BenchRunner::Outcome BenchRunner::run_once(const BenchCase& test) {
   if (last_usage.completion_tokens < test.generate + 1) {
     throw make_error(ErrorKind::kInvalidArgument,
                      "only {} of {} tokens could be generated after {} within the context of {} "
-                     "tokens and the KV cache; see --ctx and --pa-ctxt-len",
+                     "tokens and the KV cache; see --ctx and --pa-ctxt-len{}",
                      last_usage.completion_tokens - 1, test.generate, length,
-                     session_.context_length());
+                     session_.context_length(),
+                     constraint_ ? "; or the constraint allows no longer answer" : "");
   }
 
   // All others must have taken part in every step until then; those that ended in the last one may

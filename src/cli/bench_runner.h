@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <random>
 #include <vector>
 
 #include "cli/session.h"
+#include "mistral/types.h"
 
 namespace mistral::cli {
 
@@ -31,8 +33,9 @@ struct BenchTimes {
 
 class BenchRunner {
  public:
-  // `prefill_chunk` and `max_batch`: as the session's engine has them.
-  BenchRunner(Session& session, std::int64_t prefill_chunk);
+  // `prefill_chunk`: as the session's engine has it. `constraint` holds for what is generated, but
+  // not for the warm-up.
+  BenchRunner(Session& session, std::int64_t prefill_chunk, std::optional<Constraint> constraint);
 
   // Touches the weights, so that the first repetition is like the others.
   void warm_up();
@@ -50,6 +53,7 @@ class BenchRunner {
 
   Session& session_;
   std::int64_t prefill_chunk_;
+  std::optional<Constraint> constraint_;
   std::mt19937_64 random_{1};                // the same tokens in every run of the program
   std::vector<std::vector<TokenId>> pasts_;  // what the cache holds of each sequence
 };
