@@ -128,7 +128,7 @@ class BenchCommand final : public Command {
       runtime_.set_threads(threads_[i]);
       Session session(path, runtime_, context_, engine, text, selector_.draft());
       model = {session.model().name, session.model().architecture, session.model().parameters};
-      BenchRunner runner(session, engine.prefill_chunk, constraint);
+      BenchRunner runner(session, constraint);
       ProgressBar bar("measuring");
       std::uint64_t done = i * cases.size() * static_cast<std::uint64_t>(repetitions_);
       const std::uint64_t total =

@@ -20,16 +20,28 @@ using Clock = std::chrono::steady_clock;
 constexpr std::int64_t kLargestBlock = 32;
 constexpr int kAttempts = 5;
 
-engine::FinishEvent finish_of(engine::RequestHandle& handle) {
-  while (true) {
-    engine::Event event = handle.next();
-    if (auto* finish = std::get_if<engine::FinishEvent>(&event)) return std::move(*finish);
-  }
-}
+// What is left of an answer: when its tokens were drawn, and how many it used. Error kInternal when
+// the model failed.
+struct Rest {
+  std::vector<Clock::time_point> tokens;
+  Usage usage;
+};
 
-void require_success(const engine::FinishEvent& finish) {
-  if (finish.reason != FinishReason::kError) return;
-  throw make_error(ErrorKind::kInternal, "the model failed: {}", finish.error);
+Rest rest_of(engine::RequestHandle& handle) {
+  Rest rest;
+  while (true) {
+    const engine::Event event = handle.next();
+    if (const auto* token = std::get_if<engine::TokenEvent>(&event)) {
+      rest.tokens.push_back(token->drawn_at);
+      continue;
+    }
+    const auto& finish = std::get<engine::FinishEvent>(event);
+    if (finish.reason == FinishReason::kError) {
+      throw make_error(ErrorKind::kInternal, "the model failed: {}", finish.error);
+    }
+    rest.usage = finish.usage;
+    return rest;
+  }
 }
 
 // While it lives, the engine stands still within a step, so that requests submitted meanwhile start
@@ -72,9 +84,8 @@ struct BenchRunner::Outcome {
   std::vector<double> intervals;
 };
 
-BenchRunner::BenchRunner(Session& session, std::int64_t prefill_chunk,
-                         std::optional<Constraint> constraint)
-    : session_(session), prefill_chunk_(prefill_chunk), constraint_(std::move(constraint)) {}
+BenchRunner::BenchRunner(Session& session, std::optional<Constraint> constraint)
+    : session_(session), constraint_(std::move(constraint)) {}
 
 std::vector<TokenId> BenchRunner::random_tokens(std::int64_t count) {
   std::uniform_int_distribution<TokenId> any(0, static_cast<TokenId>(session_.vocab_size() - 1));
@@ -93,13 +104,11 @@ void BenchRunner::warm_up() {
 // All sequences become known to the engine in the same moment. The last one is the last to get its
 // first token, since the engine serves them in order; from there on every step gives each sequence
 // one token, so its tokens tell the time of all. The others may be ahead by then: they go on until
-// it is done.
+// it is done, and are cancelled.
 BenchRunner::Outcome BenchRunner::run_once(const BenchCase& test) {
   // A sequence needs a token to start from.
   const std::int64_t prompt = test.depth > 0 ? test.prompt : std::max<std::int64_t>(test.prompt, 1);
   const std::int64_t length = test.depth + prompt;
-  const std::int64_t rows = std::max<std::int64_t>(1, prefill_chunk_ - test.batch);
-  const std::int64_t ahead = test.batch * ((length + rows - 1) / rows + 1);
   const std::int64_t needed = length + test.generate;
   if (needed > session_.context_length()) {
     throw make_error(ErrorKind::kInvalidArgument,
@@ -109,21 +118,24 @@ BenchRunner::Outcome BenchRunner::run_once(const BenchCase& test) {
 
   std::vector<engine::Request> requests;
   for (std::int64_t i = 0; i < test.batch; ++i) {
-    std::vector<TokenId> tokens = pasts_[static_cast<std::size_t>(i)];
-    for (const TokenId token : random_tokens(prompt)) tokens.push_back(token);
+    std::vector<TokenId> input = pasts_[static_cast<std::size_t>(i)];
+    for (const TokenId token : random_tokens(prompt)) input.push_back(token);
     SamplingParams sampling;
     sampling.temperature = 0.0;
     sampling.ignore_eos = true;
-    const bool last = i + 1 == test.batch;
     // The first token belongs to the prompt.
-    sampling.max_tokens = test.generate + 1 + (last || test.generate == 0 ? 0 : ahead);
+    std::int64_t tokens = test.generate + 1;
+    if (test.generate > 0 && i + 1 < test.batch) {
+      tokens = std::max(tokens, session_.context_length() - length);
+    }
+    sampling.max_tokens = tokens;
     if (constraint_ && test.generate > 0) {
       // An end that the constraint allows would be one: it must not be drawn.
       sampling.constraint = constraint_;
       sampling.ignore_eos = false;
-      sampling.min_tokens = *sampling.max_tokens;
+      sampling.min_tokens = tokens;
     }
-    requests.push_back(session_.request(std::move(tokens), sampling));
+    requests.push_back(session_.request(std::move(input), sampling));
   }
   const std::int64_t preemptions = session_.engine().stats().preemptions;
   std::vector<engine::RequestHandle> handles;
@@ -138,22 +150,12 @@ BenchRunner::Outcome BenchRunner::run_once(const BenchCase& test) {
   hold.reset();
 
   Outcome outcome;
-  Clock::time_point previous;
-  bool first = true;
-  Usage last_usage;
-  while (true) {
-    const engine::Event event = handles.back().next();
-    if (const auto* finish = std::get_if<engine::FinishEvent>(&event)) {
-      require_success(*finish);
-      last_usage = finish->usage;
-      break;
-    }
-    const Clock::time_point now = Clock::now();
-    if (!std::exchange(first, false)) {
-      outcome.intervals.push_back(std::chrono::duration<double>(now - previous).count());
-    }
-    previous = now;
+  const Rest slowest = rest_of(handles.back());
+  for (std::size_t i = 1; i < slowest.tokens.size(); ++i) {
+    outcome.intervals.push_back(
+        std::chrono::duration<double>(slowest.tokens[i] - slowest.tokens[i - 1]).count());
   }
+  const Usage& last_usage = slowest.usage;
   // Seconds after `begin` to the first token of sequence i.
   const auto first_token = [&](std::size_t i, const Usage& usage) {
     return usage.prompt_seconds - std::chrono::duration<double>(begin - submitted[i]).count();
@@ -169,20 +171,18 @@ BenchRunner::Outcome BenchRunner::run_once(const BenchCase& test) {
                      constraint_ ? "; or the constraint allows no longer answer" : "");
   }
 
-  // All others must have taken part in every step until then; those that ended in the last one may
-  // have done so a moment earlier.
-  const double end = outcome.prompt_seconds + outcome.generate_seconds;
-  const double step = outcome.generate_seconds / static_cast<double>(test.generate + 1);
+  // All others must have taken part in every step until then, the last one included: whatever they
+  // drew in it came after the token before.
   bool together = session_.engine().stats().preemptions == preemptions;
   for (std::size_t i = 0; i + 1 < handles.size(); ++i) {
     if (test.generate > 0) handles[i].cancel();
-    const engine::FinishEvent finish = finish_of(handles[i]);
-    require_success(finish);
-    const Usage& usage = finish.usage;
-    const double ended = first_token(i, usage) + usage.completion_seconds;
-    if (test.generate > 0 && ended < end - step) together = false;
-    outcome.computed += usage.prompt_tokens - usage.cached_tokens;
-    outcome.first_tokens.push_back(first_token(i, usage));
+    const Rest rest = rest_of(handles[i]);
+    if (test.generate > 0) {
+      const Clock::time_point before_last = slowest.tokens[slowest.tokens.size() - 2];
+      together = together && !rest.tokens.empty() && rest.tokens.back() > before_last;
+    }
+    outcome.computed += rest.usage.prompt_tokens - rest.usage.cached_tokens;
+    outcome.first_tokens.push_back(first_token(i, rest.usage));
   }
   outcome.computed += last_usage.prompt_tokens - last_usage.cached_tokens;
   outcome.first_tokens.push_back(outcome.prompt_seconds);

@@ -33,9 +33,8 @@ struct BenchTimes {
 
 class BenchRunner {
  public:
-  // `prefill_chunk`: as the session's engine has it. `constraint` holds for what is generated, but
-  // not for the warm-up.
-  BenchRunner(Session& session, std::int64_t prefill_chunk, std::optional<Constraint> constraint);
+  // `constraint` holds for what is generated, but not for the warm-up.
+  BenchRunner(Session& session, std::optional<Constraint> constraint);
 
   // Touches the weights, so that the first repetition is like the others.
   void warm_up();
@@ -52,7 +51,6 @@ class BenchRunner {
   [[nodiscard]] double prompt_seconds(const BenchCase& test, const Outcome& outcome);
 
   Session& session_;
-  std::int64_t prefill_chunk_;
   std::optional<Constraint> constraint_;
   std::mt19937_64 random_{1};                // the same tokens in every run of the program
   std::vector<std::vector<TokenId>> pasts_;  // what the cache holds of each sequence

@@ -1,6 +1,7 @@
 // What clients hand to the engine and what comes back.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -50,6 +51,7 @@ struct TokenEvent {
   TokenId token = -1;
   std::string text;
   std::optional<TokenLogprobs> logprobs = {};  // when the request asks for them
+  std::chrono::steady_clock::time_point drawn_at = {};
 };
 // The last event of every request.
 struct FinishEvent {

@@ -1,9 +1,6 @@
 // Constrained answers through the engine, with a model that would rather say anything else.
 #include "text/grammar/constraint.h"
 
-#include <atomic>
-#include <thread>
-
 #include "engine/answer_constraint.h"
 #include "engine/client.h"
 #include "error_of.h"
@@ -304,49 +301,6 @@ TEST_F(ConstraintTest, TheEndIsTheSameWithGuessesAndInABatch) {
     EXPECT_EQ(outcome.end.reason, FinishReason::kStop);
   }
   EXPECT_GT(engine->stats().drafted_tokens, 0);
-}
-
-// Constraints come from strangers: one that costs all that it may is no reason for the others to
-// wait. Their answers share the vocabulary, and what is remembered about it, with the compiler.
-TEST_F(ConstraintTest, CostlyConstraintsDoNotHoldUpAnswers) {
-  start();
-  const auto constraint = compile(Kind::kRegex, "[a-z]{2,5}(x|yz)");
-  std::atomic<int> answers = 0;
-  std::atomic<bool> stop = false;
-  std::thread client([&] {
-    for (std::uint64_t seed = 0; !stop; ++seed) {
-      const Outcome outcome = answer(*engine, constrained(constraint, seed, 8));
-      if (outcome.end.reason != FinishReason::kStop) break;
-      ++answers;
-    }
-  });
-
-  std::string choices = R"({"type":"object","allOf":[)";
-  for (int i = 0; i < 20; ++i) {
-    const std::string n = std::to_string(i);
-    choices += R"({"anyOf":[{"required":["a)" + n + R"("]},{"required":["b)" + n + R"("]}]},)";
-  }
-  choices += "{}]}";
-  const std::vector<std::pair<Kind, std::string>> hostile = {
-      {Kind::kRegex, "(a|b)*a(a|b){20}"},
-      {Kind::kJsonSchema, R"({"type":"string","pattern":"(a|b)*a(a|b){25}"})"},
-      {Kind::kJsonSchema, choices},
-      {Kind::kYacc, "%%\ns: '/(a|b)*a(a|b){20}/' ;"},
-      {Kind::kLark, "start: ((\"a\" ~ 1000) ~ 1000) ~ 1000"}};
-  for (const auto& [kind, text] : hostile) {
-    // On a busy machine the client may not get its turn within one compilation, but it will within
-    // some; if it had to wait for the compiler, it never would.
-    constexpr int kAttempts = 200;
-    bool answered = false;
-    for (int attempt = 0; attempt < kAttempts && !answered; ++attempt) {
-      const int before = answers;
-      EXPECT_THROW((void)compile(kind, text), Error);
-      answered = answers > before;
-    }
-    EXPECT_TRUE(answered) << text.substr(0, 60);
-  }
-  stop = true;
-  client.join();
 }
 
 TEST_F(ConstraintTest, MinTokensGoesBeforeTheEnd) {

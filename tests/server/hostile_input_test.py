@@ -4,6 +4,7 @@
 import json
 import socket
 import struct
+import threading
 import time
 
 from server_case import ServerCase, main, wait_until
@@ -268,6 +269,64 @@ class Slow(ServerCase):
                 connection.close()
         self.assertTrue(wait_until(
             lambda: self.server.metric("mistralcpp_http_connections") <= 1))
+
+
+class Costly(ServerCase):
+    """Constraints that cost all that they may are refused, and others do not wait for them, even
+    where they share the vocabulary and what is remembered about it."""
+
+    OPTIONS = ["--no-access-log"]
+
+    def memory(self, field):
+        """In KiB, as Linux counts it."""
+        with open(f"/proc/{self.server.process.pid}/status", encoding="utf-8") as file:
+            return int(next(line for line in file if line.startswith(field + ":")).split()[1])
+
+    def test_answers_go_on_meanwhile(self):
+        pattern = "(a|b)*a(a|b){25}"
+        required = [{"anyOf": [{"required": ["a%d" % i]}, {"required": ["b%d" % i]}]}
+                    for i in range(20)]
+        hostile = [{"type": "regex", "value": pattern},
+                   {"type": "json_schema", "value": {"type": "string", "pattern": pattern}},
+                   {"type": "json_schema", "value": {"type": "object", "allOf": required}},
+                   {"type": "yacc", "value": "%%\ns: '/" + pattern + "/' ;"},
+                   {"type": "lark", "value": 'start: (("a" ~ 1000) ~ 1000) ~ 1000'}]
+        before = self.memory("VmRSS")
+        done = []  # when each short answer began and ended
+        end = threading.Event()
+
+        def client():
+            while not end.is_set():
+                start = time.monotonic()
+                status, _ = self.server.post(
+                    "/v1/completions", {"prompt": "x", "max_tokens": 2,
+                                        "grammar": {"type": "regex", "value": "[a-z ]{2,50}"}})
+                if status != 200:
+                    return
+                done.append((start, time.monotonic()))
+
+        thread = threading.Thread(target=client)
+        thread.start()
+        try:
+            for grammar in hostile:
+                meanwhile = 0
+                # The quick ones leave no time for others; all together do.
+                for _ in range(100):
+                    start = time.monotonic()
+                    status, answer = self.server.post(
+                        "/v1/completions", {"prompt": "x", "max_tokens": 2, "grammar": grammar})
+                    now = time.monotonic()
+                    self.assertEqual(status, 400, answer)
+                    self.assertTrue(answer["error"]["param"].startswith("grammar"), answer)
+                    within = sum(start <= begin for begin, ended in list(done) if ended <= now)
+                    meanwhile = max(meanwhile, within)
+                    if meanwhile >= 5:
+                        break
+                self.assertGreaterEqual(meanwhile, 5, grammar)
+        finally:
+            end.set()
+            thread.join()
+        self.assertLess(self.memory("VmHWM"), before + 256 * 1024)
 
 
 if __name__ == "__main__":
