@@ -116,8 +116,7 @@ std::optional<FinishReason> Answer::accept(TokenId token, std::span<const TokenI
 
   const bool ends = !ignore_end_tokens_ &&
                     std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end();
-  TokenEvent event{
-      .token = token, .text = {}, .logprobs = std::move(logprobs_), .drawn_at = now};
+  TokenEvent event{.token = token, .text = {}, .logprobs = std::move(logprobs_), .drawn_at = now};
   logprobs_.reset();
   if (!ends && detokenizer_) {
     const std::string_view text = detokenizer_->push(token);

@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::size_t kMostPatterns = 6;
 
-const Json* find(const Json& schema, const char* keyword) {
-  const auto found = schema.find(keyword);
-  return found == schema.end() ? nullptr : &*found;
-}
-
 }  // namespace
 
 const Dfa& SchemaReader::string_limit(const Json& schema, const std::string& keyword,
@@ -55,7 +50,7 @@ Dfa SchemaReader::make_string_limit(const Json& schema, const std::string& keywo
 
 void SchemaReader::limit_strings(const Json& schema, Shape& shape) {
   for (const char* keyword : {"minLength", "maxLength", "pattern", "format"}) {
-    const Json* value = find(schema, keyword);
+    const Json* value = member(schema, keyword);
     if (value == nullptr) continue;
     const Dfa& limit = string_limit(schema, keyword, *value);
     if (shape.strings.empty()) continue;
@@ -87,7 +82,7 @@ Dfa SchemaReader::number_limit(const Json& schema, const std::string& keyword, c
 void SchemaReader::limit_numbers(const Json& schema, Shape& shape) {
   for (const char* keyword :
        {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}) {
-    const Json* value = find(schema, keyword);
+    const Json* value = member(schema, keyword);
     if (value == nullptr) continue;
     Shape limit;
     limit.numbers = number_limit(schema, keyword, *value);
@@ -103,19 +98,24 @@ void SchemaReader::limit_numbers(const Json& schema, Shape& shape) {
 void SchemaReader::limit_arrays(const Json& schema, Shape& shape) {
   ArrayShape limit;
   bool any = false;
-  const Json* items = find(schema, "items");
-  const Json* first = find(schema, "prefixItems");
+  const Json* items = member(schema, "items");
+  const Json* first = member(schema, "prefixItems");
   const char* first_keyword = "prefixItems";
   const Json* rest = items;
   if (items != nullptr && items->is_array()) {  // older drafts
     first = items;
     first_keyword = "items";
-    rest = find(schema, "additionalItems");
+    rest = member(schema, "additionalItems");
   }
   if (first != nullptr) {
     if (!first->is_array()) fail(schema, first_keyword, "expected a list of schemas");
     for (const Json& one : *first) limit.first.push_back(SchemaSet(SchemaLiteral{&one}));
     any = true;
+  }
+  Evaluated evaluated;
+  if (const Json* left_over = unevaluated(schema, "unevaluatedItems", evaluated)) {
+    if (limit.first.size() < evaluated.elements) limit.first.resize(evaluated.elements);
+    rest = left_over;
   }
   if (rest != nullptr) {
     limit.rest = SchemaSet(SchemaLiteral{rest});
@@ -123,11 +123,11 @@ void SchemaReader::limit_arrays(const Json& schema, Shape& shape) {
   }
   if (schema.contains("minItems")) limit.least = count(schema, "minItems");
   if (schema.contains("maxItems")) limit.most = count(schema, "maxItems");
-  if (const Json* unique = find(schema, "uniqueItems")) {
+  if (const Json* unique = member(schema, "uniqueItems")) {
     if (!unique->is_boolean()) fail(schema, "uniqueItems", "expected true or false");
     limit.unique = unique->get<bool>();
   }
-  if (const Json* contained = find(schema, "contains")) {
+  if (const Json* contained = member(schema, "contains")) {
     limit.contained = SchemaSet(SchemaLiteral{contained});
     if (schema.contains("minContains")) limit.contained_least = count(schema, "minContains");
     if (schema.contains("maxContains")) limit.contained_most = count(schema, "maxContains");
@@ -143,23 +143,40 @@ void SchemaReader::limit_arrays(const Json& schema, Shape& shape) {
 
 void SchemaReader::limit_objects(const Json& schema, Shape& shape) {
   Budget& budget = algebra_.budget();
-  const Json* properties = find(schema, "properties");
-  const Json* patterns = find(schema, "patternProperties");
-  const Json* additional = find(schema, "additionalProperties");
-  const Json* required = find(schema, "required");
+  const Json* properties = member(schema, "properties");
+  const Json* own_patterns = member(schema, "patternProperties");
+  const Json* additional = member(schema, "additionalProperties");
+  const Json* required = member(schema, "required");
   ObjectShape object;
   bool any = false;
   // Names by the patterns that they match: a class for each combination.
   std::vector<ObjectShape::Others> classes;
   classes.push_back({.names = algebra_.all_strings(), .value = {}});
   std::vector<bool> matched = {false};
-  if (patterns != nullptr) {
-    if (!patterns->is_object()) fail(schema, "patternProperties", "expected an object");
-    if (patterns->size() > kMostPatterns) {
+  std::vector<std::pair<std::string, SchemaSet>> patterns;
+  if (own_patterns != nullptr) {
+    if (!own_patterns->is_object()) fail(schema, "patternProperties", "expected an object");
+    for (const auto& [pattern, value] : own_patterns->items()) {
+      patterns.emplace_back(pattern, SchemaLiteral{&value});
+    }
+  }
+  // Names and patterns of other schemas, which say what the values are.
+  Evaluated evaluated;
+  const Json* left_over = unevaluated(schema, "unevaluatedProperties", evaluated);
+  if (left_over != nullptr) {
+    additional = left_over;
+    for (const std::string& pattern : evaluated.patterns) {
+      if (own_patterns == nullptr || !own_patterns->contains(pattern)) {
+        patterns.emplace_back(pattern, SchemaSet());
+      }
+    }
+  }
+  if (!patterns.empty()) {
+    if (patterns.size() > kMostPatterns) {
       fail(schema, "patternProperties", fmt::format("more than {} patterns", kMostPatterns));
     }
     any = true;
-    for (const auto& [pattern, value] : patterns->items()) {
+    for (const auto& [pattern, value] : patterns) {
       // (Clang before 16 lets no lambda see `pattern` itself.)
       const Dfa names = at(schema, "patternProperties",
                            [&, &text = pattern] { return strings_with_pattern(text, budget); });
@@ -170,7 +187,7 @@ void SchemaReader::limit_objects(const Json& schema, Shape& shape) {
         Dfa outside = subtract(classes[i].names, names, budget);
         if (!inside.empty()) {
           SchemaSet both = classes[i].value;
-          both.join(SchemaSet(SchemaLiteral{&value}));
+          both.join(value);
           finer.push_back({.names = std::move(inside), .value = std::move(both)});
           finer_matched.push_back(true);
         }
@@ -191,6 +208,12 @@ void SchemaReader::limit_objects(const Json& schema, Shape& shape) {
     for (const auto& [name, value] : properties->items()) {
       budget.tick();
       algebra_.property(object, name).value.join(SchemaSet(SchemaLiteral{&value}));
+    }
+  }
+  if (left_over != nullptr) {
+    for (const std::string& name : evaluated.names) {
+      budget.tick();
+      algebra_.property(object, name);
     }
   }
   if (additional != nullptr) {

@@ -66,8 +66,7 @@ Shape SchemaReader::opposite(const Json& schema, const std::string& keyword) {
     return out;
   }
   if (keyword == "$ref") {
-    const Json& target = target_of(schema, value.is_string() ? value.get<std::string>() : "");
-    return shape_of(SchemaLiteral{&target, SchemaRole::kFails});
+    return shape_of(SchemaLiteral{&target_of(schema), SchemaRole::kFails});
   }
   if (keyword == "not") return shape_of(SchemaLiteral{&value});
   if (keyword == "if") return conditional(schema, false);
@@ -162,13 +161,16 @@ Shape SchemaReader::opposite_of_object(const Json& schema, const std::string& ke
     ObjectShape object = algebra_.any_object();
     object.least = count(schema, "maxProperties") + 1;
     out.objects.push_back(std::move(object));
-  } else if (keyword == "additionalProperties" &&
+  } else if ((keyword == "additionalProperties" || keyword == "unevaluatedProperties" ||
+              keyword == "unevaluatedItems") &&
              (value == Json(true) || value == Json::object())) {
     return out;
   } else if (keyword == "additionalProperties" || keyword == "patternProperties" ||
              keyword == "propertyNames" || keyword == "dependentRequired" ||
-             keyword == "dependentSchemas" || keyword == "additionalItems" ||
-             keyword == "minContains" || keyword == "maxContains") {
+             keyword == "dependentSchemas" || keyword == "dependencies" ||
+             keyword == "additionalItems" || keyword == "unevaluatedProperties" ||
+             keyword == "unevaluatedItems" || keyword == "minContains" ||
+             keyword == "maxContains") {
     fail(schema, keyword, "the opposite of the keyword cannot be enforced exactly");
   }
   return out;

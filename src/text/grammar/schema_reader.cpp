@@ -12,23 +12,11 @@
 namespace mistral::grammar {
 namespace {
 
-constexpr std::array<std::string_view, 9> kRefused = {"unevaluatedProperties",
-                                                      "unevaluatedItems",
-                                                      "$dynamicRef",
-                                                      "$recursiveRef",
-                                                      "dependencies",
-                                                      "extends",
-                                                      "disallow",
-                                                      "divisibleBy",
-                                                      "$data"};
+constexpr std::array<std::string_view, 6> kRefused = {"$dynamicRef", "$recursiveRef", "extends",
+                                                      "disallow",    "divisibleBy",   "$data"};
 
 // Whether a set is empty depends on a schema that is being read.
 struct OpenSchema {};
-
-const Json* find(const Json& schema, const char* keyword) {
-  const auto found = schema.find(keyword);
-  return found == schema.end() ? nullptr : &*found;
-}
 
 std::string escaped(std::string_view key) {
   std::string out;
@@ -47,7 +35,7 @@ std::string escaped(std::string_view key) {
 }  // namespace
 
 SchemaReader::SchemaReader(const Json& document, const ShapeAlgebra& algebra)
-    : document_(document), algebra_(algebra) {}
+    : document_(document), algebra_(algebra), references_(document) {}
 
 std::string SchemaReader::pointer_of(const Json& schema) const {
   std::string out;
@@ -108,40 +96,11 @@ void SchemaReader::check_keywords(const Json& schema) const {
   }
 }
 
-const Json& SchemaReader::target_of(const Json& schema, const std::string& reference) const {
-  if (!reference.starts_with('#')) {
-    fail(schema, "$ref",
-         "only references into the same schema, which begin with '#', are supported");
-  }
-  std::string pointer;
-  for (std::size_t i = 1; i < reference.size(); ++i) {
-    if (reference[i] == '%' && i + 2 < reference.size()) {
-      pointer += static_cast<char>(std::strtol(reference.substr(i + 1, 2).c_str(), nullptr, 16));
-      i += 2;
-    } else {
-      pointer += reference[i];
-    }
-  }
-  if (!pointer.empty() && pointer[0] != '/') {
-    const Json* found = nullptr;
-    const std::function<void(const Json&)> search = [&](const Json& at) {
-      if (at.is_object()) {
-        const auto anchor = at.find("$anchor");
-        if (anchor != at.end() && *anchor == pointer) found = &at;
-      }
-      if (at.is_structured()) {
-        for (const Json& child : at) search(child);
-      }
-    };
-    search(document_);
-    if (found == nullptr) fail(schema, "$ref", fmt::format("there is no anchor '{}'", pointer));
-    return *found;
-  }
-  try {
-    return document_.at(Json::json_pointer(pointer));
-  } catch (const Json::exception&) {
-    fail(schema, "$ref", fmt::format("there is nothing at '{}'", pointer));
-  }
+const Json& SchemaReader::target_of(const Json& schema) const {
+  const Json& reference = schema.at("$ref");
+  if (!reference.is_string()) fail(schema, "$ref", "expected a string");
+  const std::string& text = reference.get_ref<const std::string&>();
+  return *at(schema, "$ref", [&] { return &references_.target(schema, text); });
 }
 
 Shape SchemaReader::shape_of(const SchemaSet& set) {
@@ -260,11 +219,11 @@ Shape SchemaReader::positive(const Json& schema) {
   if (!schema.is_object()) fail(schema, "", "expected a schema: an object, true or false");
   check_keywords(schema);
   Shape out = algebra_.anything();
-  if (const Json* type = find(schema, "type")) out = type_shape(schema, *type);
-  if (const Json* value = find(schema, "const")) {
+  if (const Json* type = member(schema, "type")) out = type_shape(schema, *type);
+  if (const Json* value = member(schema, "const")) {
     require(out, equal_to(*value), schema, "const");
   }
-  if (const Json* values = find(schema, "enum")) {
+  if (const Json* values = member(schema, "enum")) {
     if (!values->is_array()) fail(schema, "enum", "expected a list of values");
     Shape listed;
     for (const Json& value : *values) {
@@ -277,10 +236,8 @@ Shape SchemaReader::positive(const Json& schema) {
   limit_numbers(schema, out);
   limit_arrays(schema, out);
   limit_objects(schema, out);
-  if (const Json* reference = find(schema, "$ref")) {
-    if (!reference->is_string()) fail(schema, "$ref", "expected a string");
-    const Json& target = target_of(schema, reference->get<std::string>());
-    require(out, shape_of(SchemaLiteral{&target}), schema, "$ref");
+  if (schema.contains("$ref")) {
+    require(out, shape_of(SchemaLiteral{&target_of(schema)}), schema, "$ref");
   }
   if (schema.contains("allOf")) {
     for (const Json* branch : branches(schema, "allOf")) {
@@ -296,12 +253,12 @@ Shape SchemaReader::positive(const Json& schema) {
     require(out, any, schema, "anyOf");
   }
   if (schema.contains("oneOf")) require(out, one_of(schema), schema, "oneOf");
-  if (const Json* refused = find(schema, "not")) {
+  if (const Json* refused = member(schema, "not")) {
     require(out, shape_of(SchemaLiteral{refused, SchemaRole::kFails}), schema, "not");
   }
   if (schema.contains("if")) require(out, conditional(schema, true), schema, "if");
-  if (schema.contains("dependentRequired") || schema.contains("dependentSchemas")) {
-    require(out, if_present(schema), schema, "dependentRequired");
+  for (const char* keyword : {"dependentRequired", "dependentSchemas", "dependencies"}) {
+    if (schema.contains(keyword)) require(out, if_present(schema, keyword), schema, keyword);
   }
   return out;
 }
@@ -329,7 +286,7 @@ Shape SchemaReader::conditional(const Json& schema, bool holds) {
   const Json& condition = schema.at("if");
   const auto branch = [&](SchemaRole role, const char* keyword) {
     SchemaSet set(SchemaLiteral{&condition, role});
-    const Json* then = find(schema, keyword);
+    const Json* then = member(schema, keyword);
     if (then != nullptr) {
       set.join(SchemaSet({then, holds ? SchemaRole::kHolds : SchemaRole::kFails}));
     } else if (!holds) {
@@ -344,39 +301,37 @@ Shape SchemaReader::conditional(const Json& schema, bool holds) {
   return at(schema, "if", [&] { return algebra_.either(std::move(out), other); });
 }
 
-// dependentRequired and dependentSchemas: the name is absent, or what depends on it holds.
-Shape SchemaReader::if_present(const Json& schema) {
+// The name is absent, or what depends on it holds: other names are there (a list), or a schema.
+Shape SchemaReader::if_present(const Json& schema, const char* keyword) {
   Shape out = algebra_.anything();
-  for (const char* keyword : {"dependentRequired", "dependentSchemas"}) {
-    const Json* all = find(schema, keyword);
-    if (all == nullptr) continue;
-    if (!all->is_object()) fail(schema, keyword, "expected an object");
-    for (const auto& [name, depends] : all->items()) {
-      ObjectShape absent = algebra_.any_object();
-      algebra_.property(absent, name).value = SchemaSet::nothing();
-      ObjectShape present = algebra_.any_object();
-      algebra_.property(present, name).required = true;
-      Shape then = algebra_.anything();
-      if (keyword == std::string_view("dependentRequired")) {
-        if (!depends.is_array()) fail(schema, keyword, "expected lists of names");
-        for (const Json& needed : depends) {
-          if (!needed.is_string()) fail(schema, keyword, "expected lists of names");
-          algebra_.property(present, needed.get<std::string>()).required = true;
-        }
-      } else {
-        then = shape_of(SchemaLiteral{&depends});
+  const Json& all = schema.at(keyword);
+  if (!all.is_object()) fail(schema, keyword, "expected an object");
+  const bool lists = keyword != std::string_view("dependentSchemas");
+  const bool schemas = keyword != std::string_view("dependentRequired");
+  for (const auto& [name, depends] : all.items()) {
+    ObjectShape absent = algebra_.any_object();
+    algebra_.property(absent, name).value = SchemaSet::nothing();
+    ObjectShape present = algebra_.any_object();
+    algebra_.property(present, name).required = true;
+    Shape then = algebra_.anything();
+    if (lists && depends.is_array()) {
+      for (const Json& needed : depends) {
+        if (!needed.is_string()) fail(schema, keyword, "expected lists of names");
+        algebra_.property(present, needed.get<std::string>()).required = true;
       }
-      Shape with = algebra_.anything();
-      with.objects = {present};
-      require(with, then, schema, keyword);
-      Shape without = algebra_.anything();
-      without.objects = {absent};
-      // What is no object does not depend on anything.
-      Shape choice = algebra_.anything();
-      choice.objects = std::move(with.objects);
-      choice.objects.push_back(std::move(absent));
-      require(out, choice, schema, keyword);
+    } else if (schemas) {
+      then = shape_of(SchemaLiteral{&depends});
+    } else {
+      fail(schema, keyword, "expected lists of names");
     }
+    Shape with = algebra_.anything();
+    with.objects = {present};
+    require(with, then, schema, keyword);
+    // What is no object does not depend on anything.
+    Shape choice = algebra_.anything();
+    choice.objects = std::move(with.objects);
+    choice.objects.push_back(std::move(absent));
+    require(out, choice, schema, keyword);
   }
   return out;
 }

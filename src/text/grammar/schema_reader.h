@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "text/grammar/schema_references.h"
 #include "text/grammar/schema_shape.h"
 
 namespace mistral::grammar {
@@ -35,7 +36,7 @@ class SchemaReader {
   Shape type_shape(const Json& schema, const Json& value);
   Shape one_of(const Json& schema);
   Shape conditional(const Json& schema, bool holds);
-  Shape if_present(const Json& schema);
+  Shape if_present(const Json& schema, const char* keyword);
   Shape all_of(std::initializer_list<SchemaLiteral> literals);
   void require(Shape& shape, const Shape& other, const Json& schema, const char* keyword) const;
   void limit_strings(const Json& schema, Shape& shape);
@@ -49,6 +50,22 @@ class SchemaReader {
   Shape opposite_of_branches(const Json& schema, const std::string& keyword);
   Shape opposite_of_array(const Json& schema, const std::string& keyword);
   Shape opposite_of_object(const Json& schema, const std::string& keyword);
+
+  // schema_evaluated.cpp: what a schema, and all that always hold with it, say about a value's
+  // properties and elements.
+  struct Evaluated {
+    std::set<std::string> names = {};
+    std::set<std::string> patterns = {};
+    bool all_names = false;
+    std::size_t elements = 0;  // the first ones
+    bool all_elements = false;
+    bool contains = false;  // also elements that are known only when they are seen
+  };
+  void collect(const Json& schema, bool own, Evaluated& out, std::vector<const Json*>& conditional,
+               std::set<const Json*>& seen) const;
+  // Null when "unevaluatedProperties" or "unevaluatedItems" says nothing. Refuses what depends on
+  // the value.
+  const Json* unevaluated(const Json& schema, const char* keyword, Evaluated& evaluated) const;
 
   const Dfa& string_limit(const Json& schema, const std::string& keyword, const Json& value);
   Dfa make_string_limit(const Json& schema, const std::string& keyword, const Json& value);
@@ -68,13 +85,14 @@ class SchemaReader {
     }
   }
   [[nodiscard]] std::string pointer_of(const Json& schema) const;
-  [[nodiscard]] const Json& target_of(const Json& schema, const std::string& reference) const;
+  [[nodiscard]] const Json& target_of(const Json& schema) const;  // of its "$ref"
   [[nodiscard]] std::uint64_t count(const Json& schema, const char* keyword) const;
   [[nodiscard]] std::vector<const Json*> branches(const Json& schema, const char* keyword) const;
   void check_keywords(const Json& schema) const;
 
   const Json& document_;
   const ShapeAlgebra& algebra_;
+  SchemaReferences references_;
   std::map<SchemaLiteral, Shape> known_;
   std::map<std::pair<std::string, std::string>, Dfa> string_limits_;  // by keyword and value
   std::set<SchemaLiteral> open_;  // being read: coming back to it means a cycle

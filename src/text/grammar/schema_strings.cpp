@@ -16,12 +16,32 @@ const std::string kDate =
     R"((\d\d(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29))";
 const std::string kTime =
     R"(([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d))";
-const std::string kLabel = R"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)";
-const std::string kHost = kLabel + R"((\.)" + kLabel + ")*";
+// A part of a host's name of at most so many characters (5 or more). Two hyphens in the third and
+// fourth place mark encoded ones ("xn--"), of which only some are valid.
+std::string label(int most) {
+  const std::string one = "[A-Za-z0-9]";
+  const std::string any = "[A-Za-z0-9-]";
+  return fmt::format("({0}({1}?{0})?|{0}{1}({1}{0}|({0}{1}|-{0}){1}{{0,{2}}}{0}))", one, any,
+                     most - 5);
+}
+const std::string kLabel = label(63);
+// In an address names have no limits.
+const std::string kPart = "[A-Za-z0-9]+(-+[A-Za-z0-9]+)*";
+const std::string kHost = kPart + R"((\.)" + kPart + ")*";
+
+// A host's name has at most 253 characters: three long parts, or eight shorter ones.
+std::string hostname() {
+  const auto parts = [](int most, int more) {
+    return fmt::format(R"({0}(\.{0}){{0,{1}}})", label(most), more);
+  };
+  return parts(63, 2) + "|" + parts(30, 7);
+}
+
 const std::string kIpv4 =
     R"(((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d))";
 const std::string kAtom = R"([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)";
 const std::string kPathCharacter = R"(([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}))";
+const std::string kUser = R"(([A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*@)";
 
 std::string ipv6() {
   const std::string group = "[0-9A-Fa-f]{1,4}";
@@ -40,20 +60,27 @@ std::string ipv6() {
       out += fmt::format("{}{{{}}}({}{{1,{}}}|:)", g, before, tail, after);
     }
   }
+  // The last two groups as an IPv4 address.
+  out += "|" + g + "{6}" + kIpv4 + "|::" + g + "{0,5}" + kIpv4;
+  for (int before = 1; before <= 5; ++before) {
+    out += fmt::format("|{}{{{}}}:{}{{0,{}}}{}", g, before, g, 5 - before, kIpv4);
+  }
   return out;
 }
 
+// RFC 3986, with hosts by name, IPv4 or IPv6.
 std::string uri(bool relative) {
   const std::string rest = "(/" + kPathCharacter + "*)*";
-  const std::string authority = "//(" + kHost + "|" + kIpv4 + R"()(:\d{1,5})?)";
+  const std::string rooted = "/(" + kPathCharacter + "+" + rest + ")?";
+  const std::string authority =
+      "//((" + kUser + ")?(" + kHost + "|" + kIpv4 + R"(|\[()" + ipv6() + R"()\])(:\d{1,5})?))";
   const std::string query =
       R"((\?()" + kPathCharacter + R"(|[/?])*)?(#()" + kPathCharacter + R"(|[/?])*)?)";
-  const std::string absolute = "[A-Za-z][A-Za-z0-9+.-]*:(" + authority + rest + "|" +
-                               kPathCharacter + "+" + rest + "|/" + kPathCharacter + "+" + rest +
-                               ")" + query;
+  const std::string absolute = "[A-Za-z][A-Za-z0-9+.-]*:(" + authority + rest + "|//" + rooted +
+                               "|" + kPathCharacter + "+" + rest + "|" + rooted + ")" + query;
   if (!relative) return absolute;
-  return absolute + "|(" + authority + rest + "|(/" + kPathCharacter + "+)+/?|[A-Za-z0-9._~-]+" +
-         rest + ")" + query;
+  return absolute + "|(" + authority + rest + "|" + rooted + "|([A-Za-z0-9._~-]+" + rest + ")?)" +
+         query;
 }
 
 std::optional<std::string> pattern_of(std::string_view format) {
@@ -68,7 +95,7 @@ std::optional<std::string> pattern_of(std::string_view format) {
   if (format == "email" || format == "idn-email") {
     return kAtom + R"((\.)" + kAtom + ")*@" + kLabel + R"((\.)" + kLabel + ")+";
   }
-  if (format == "hostname" || format == "idn-hostname") return kHost;
+  if (format == "hostname" || format == "idn-hostname") return hostname();
   if (format == "ipv4") return kIpv4;
   if (format == "ipv6") return ipv6();
   if (format == "uuid") return "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";

@@ -15,7 +15,6 @@ namespace {
 using Kind = GgufVocabulary::Kind;
 
 constexpr std::string_view kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
-constexpr double kUnknownPenalty = 10.0;
 
 class GgufUnigram final : public GgufTokenizer {
  public:

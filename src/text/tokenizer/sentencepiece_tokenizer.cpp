@@ -15,16 +15,14 @@
 #include "text/tokenizer/sentencepiece_merger.h"
 #include "text/tokenizer/sentencepiece_model.h"
 #include "text/tokenizer/tokenizer_config.h"
+#include "text/tokenizer/unigram_model.h"
 #include "text/tokenizer/utf8.h"
+#include "text/tokenizer/vocabulary.h"
 
 namespace mistral::text {
 namespace {
 
 using Kind = GgufVocabulary::Kind;
-
-constexpr float kUnknownPenalty = 10.0F;
-// Added ids may leave gaps, but a file must not make us allocate far more than it holds.
-constexpr TokenId kFreeIds = 1'000'000;
 
 // A segment of the normalised text with its piece.
 struct Segment {
@@ -54,7 +52,7 @@ class FloatUnigram {
         keys.push_back({piece.text, static_cast<std::int32_t>(i)});
       }
     }
-    unknown_score_ = lowest - kUnknownPenalty;
+    unknown_score_ = lowest - static_cast<float>(kUnknownPenalty);
     highest_ = highest;
     trie_ = PrefixTrie(std::move(keys));
   }

@@ -8,9 +8,6 @@
 namespace mistral::text {
 namespace {
 
-// Ids may have gaps, but a file must not make us allocate far more than it holds.
-constexpr std::size_t kFreeIds = 1'000'000;
-
 // Adds the entries up to the first whose id or text is taken; returns its index, or their number.
 std::size_t add_entries(const std::vector<ModelLists::Entry>& entries, Vocabulary& vocabulary) {
   const std::size_t limit = kFreeIds + 16 * entries.size();

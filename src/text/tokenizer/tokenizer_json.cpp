@@ -10,13 +10,12 @@
 #include "core/mapped_file.h"
 #include "text/tokenizer/hf_tokenizer.h"
 #include "text/tokenizer/json_events.h"
+#include "text/tokenizer/vocabulary.h"
 
 namespace mistral::text {
 namespace {
 
 constexpr std::size_t kDeepest = 64;
-// Ids may have gaps, but a file must not make us allocate far more than it holds.
-constexpr std::size_t kFreeIds = 1'000'000;
 
 // Builds a tree of everything but the model's vocabulary and merges, which go into flat lists:
 // they are nearly all of the file.

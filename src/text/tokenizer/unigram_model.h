@@ -8,6 +8,9 @@
 
 namespace mistral::text {
 
+// How much worse than the worst piece text without a piece is, as SentencePiece has it.
+inline constexpr double kUnknownPenalty = 10.0;
+
 class UnigramModel {
  public:
   static constexpr std::int32_t kUnknown = -1;

@@ -10,8 +10,6 @@
 namespace mistral::text {
 namespace {
 
-constexpr double kUnknownPenalty = 10.0;
-
 class UnigramTokenModel final : public TokenModel {
  public:
   UnigramTokenModel(const JsonReader& reader, Vocabulary source, const ModelLists& lists)

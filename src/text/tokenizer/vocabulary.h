@@ -13,6 +13,9 @@
 
 namespace mistral::text {
 
+// Ids may have gaps, but a file must not make us allocate far more than it holds.
+inline constexpr TokenId kFreeIds = 1'000'000;
+
 [[nodiscard]] std::uint64_t hash_bytes(std::string_view bytes);
 
 // Texts live in one buffer and the index is an open-addressing table, so that a vocabulary of

@@ -44,6 +44,82 @@ TEST(JsonSchema, Numbers) {
   check(R"({"type":"integer","not":{"const":5},"minimum":4,"maximum":6})", {"4", "6"}, {"5"});
 }
 
+// What belongs to no keyword beside the one in question, nor to schemas that always hold with it.
+TEST(JsonSchema, Unevaluated) {
+  check(R"({"type":"object","properties":{"a":{"type":"integer"}},"unevaluatedProperties":false})",
+        {R"({"a":1})", "{}"}, {R"({"b":1})", R"({"a":"x"})", R"({"a":1,"b":1})"});
+  check(R"({"type":"object","allOf":[{"$ref":"#/$defs/base"}],"properties":{"b":{"type":"null"}},
+            "unevaluatedProperties":{"type":"boolean"},
+            "$defs":{"base":{"properties":{"a":{"type":"integer"}},
+                             "patternProperties":{"^x":{"type":"string"}}}}})",
+        {R"({"b":null,"a":1})", R"({"xy":"t"})", R"({"c":true})"},
+        {R"({"a":true})", R"({"xy":true})", R"({"c":1})", R"({"b":true})"});
+  // Where other schemas say something about every name, nothing is left over.
+  check(R"({"type":"object","allOf":[{"additionalProperties":true}],
+            "unevaluatedProperties":false})",
+        {R"({"a":1})"}, {"1"});
+  // A schema beside it is not one that holds with it.
+  check(R"({"type":"object","allOf":[{"properties":{"a":true}},{"unevaluatedProperties":false}]})",
+        {"{}"}, {R"({"a":1})"});
+  // Alternatives that speak of no further name are no obstacle.
+  check(R"({"type":"object","properties":{"a":true,"b":true},
+            "anyOf":[{"required":["a"]},{"properties":{"b":true},"required":["b"]}],
+            "unevaluatedProperties":false})",
+        {R"({"a":1})", R"({"b":1})"}, {"{}", R"({"a":1,"c":1})"});
+  check(R"({"type":"array","prefixItems":[{"type":"integer"}],
+            "allOf":[{"prefixItems":[true,{"type":"string"}]}],"unevaluatedItems":false})",
+        {"[1]", "[1,\"x\"]", "[]"}, {"[1,2]", "[1,\"x\",3]", "[\"x\"]"});
+  check(R"({"type":"array","items":{"type":"integer"},"unevaluatedItems":false})", {"[1,2]"},
+        {"[\"x\"]"});
+}
+
+TEST(JsonSchema, Dependencies) {
+  check(R"({"type":"object","properties":{"a":true,"b":true},"additionalProperties":false,
+            "dependencies":{"a":["b"],"b":{"properties":{"b":{"type":"integer"}}}}})",
+        {"{}", R"({"b":1})", R"({"a":1,"b":2})"}, {R"({"a":1})", R"({"b":"x"})"});
+}
+
+// References are relative to the part that has an "$id" and holds them.
+TEST(JsonSchema, References) {
+  check(R"({"$id":"http://example.com/root","$ref":"part#/$defs/x",
+            "$defs":{"x":{"type":"string"},
+                     "part":{"$id":"part","$defs":{"x":{"$ref":"#y"},
+                                                   "y":{"$anchor":"y","type":"integer"}}},
+                     "y":{"$anchor":"y","type":"null"}}})",
+        {"1"}, {"\"x\"", "null"});
+  check(R"({"$id":"http://example.com/a/b/root","$ref":"../c/./part?q#",
+            "$defs":{"part":{"$id":"/a/c/part?q","type":"integer"}}})",
+        {"1"}, {"\"x\""});
+  check(R"({"$ref":"urn:example:part","$defs":{"p":{"$id":"urn:example:part","type":"integer"}}})",
+        {"1"}, {"\"x\""});
+  // Constants and properties only look like schemas.
+  check(R"({"properties":{"$id":{"type":"string"},"$anchor":{"const":{"$anchor":"a"}}},
+            "type":"object","additionalProperties":{"$ref":"#a"},
+            "$defs":{"b":{"$anchor":"a","type":"integer"}}})",
+        {R"({"$id":"x","z":1})", R"({"$anchor":{"$anchor":"a"}})"}, {R"({"z":"x"})"});
+  check_refused(R"({"$ref":"other.json"})", {"'/$ref'", "other.json"});
+  check_refused(R"({"$ref":"#nowhere"})", {"'/$ref'", "nowhere"});
+}
+
+TEST(JsonSchema, Addresses) {
+  check(R"({"type":"string","format":"hostname"})",
+        {"\"localhost\"", "\"a.b.c.d.e.example.com\"", "\"a-b--c.x1\""},
+        {"\"xn--x\"", "\"a1--b\"", "\"-a\"", "\"a-\"", "\"a..b\"", "\"\""});
+  const std::string label(63, 'a');
+  const std::string longest = "\"" + label + "." + label + "." + label;
+  check(R"({"type":"string","format":"hostname"})", {(longest + "\"").c_str()},
+        {(longest + "." + label + "\"").c_str()});
+  check(R"({"type":"string","format":"ipv6"})",
+        {"\"::ffff:192.168.0.1\"", "\"1:2:3:4:5:6:1.2.3.4\"", "\"1:2::1.2.3.4\""},
+        {"\"1:2:3:4:5:6:7:1.2.3.4\"", "\"::256.1.1.1\"", "\"1:2:3:4:5:6::1.2.3.4\""});
+  check(R"({"type":"string","format":"uri"})",
+        {"\"file:///a/b\"", "\"http://u:p@example.com:80/x?y#z\"", "\"ldap://[2001:db8::7]/c\"",
+         "\"mailto:a@b.c\""},
+        {"\"//a\"", "\"http://[1]/\"", "\"http:\"", "\"a b\"", "\"#x\""});
+  check(R"({"type":"string","format":"uri-reference"})",
+        {"\"\"", "\"#x\"", "\"?q\"", "\"a/b\"", "\"/\"", "\"//a.b/c\""}, {"\"\\\\\"", "\"a b\""});
+}
+
 TEST(JsonSchema, Strings) {
   check(R"({"type":"string","pattern":"b","minLength":2,"maxLength":3})", {"\"ab\"", "\"bab\""},
         {"\"b\"", "\"aa\"", "\"bbbb\""});
@@ -120,7 +196,12 @@ TEST(JsonSchema, Combinations) {
 TEST(JsonSchema, RefusalsNameKeywordAndPointer) {
   check_refused(R"({"type":"strin"})", {"'/type'"});
   check_refused(R"({"properties":{"a/b":{"minLength":-1}}})", {"'/properties/a~1b/minLength'"});
-  check_refused(R"({"unevaluatedProperties":false})", {"unevaluatedProperties"});
+  check_refused(R"({"anyOf":[{"properties":{"a":true}},{"required":["b"]}],
+                    "unevaluatedProperties":false})",
+                {"'/unevaluatedProperties'"});
+  check_refused(R"({"contains":{"type":"null"},"unevaluatedItems":false})",
+                {"'/unevaluatedItems'"});
+  check_refused(R"({"not":{"unevaluatedItems":false}})", {"'/not/unevaluatedItems'"});
   check_refused(R"({"type":"array","items":{"type":"string"},"uniqueItems":true})",
                 {"/uniqueItems"});
   check_refused(R"s({"type":"string","pattern":"(?=a)"})s", {"'/pattern'", "look-around"});
