@@ -165,6 +165,9 @@ void SchemaReader::limit_objects(const Json& schema, Shape& shape) {
   const Json* left_over = unevaluated(schema, "unevaluatedProperties", evaluated);
   if (left_over != nullptr) {
     additional = left_over;
+    if (evaluated.patterns.size() > kMostPatterns) {
+      fail(schema, "unevaluatedProperties", fmt::format("more than {} patterns", kMostPatterns));
+    }
     for (const std::string& pattern : evaluated.patterns) {
       if (own_patterns == nullptr || !own_patterns->contains(pattern)) {
         patterns.emplace_back(pattern, SchemaSet());

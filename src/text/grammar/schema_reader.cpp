@@ -35,7 +35,7 @@ std::string escaped(std::string_view key) {
 }  // namespace
 
 SchemaReader::SchemaReader(const Json& document, const ShapeAlgebra& algebra)
-    : document_(document), algebra_(algebra), references_(document) {}
+    : document_(document), algebra_(algebra), references_(document, algebra.budget()) {}
 
 std::string SchemaReader::pointer_of(const Json& schema) const {
   std::string out;

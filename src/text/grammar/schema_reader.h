@@ -61,8 +61,9 @@ class SchemaReader {
     bool all_elements = false;
     bool contains = false;  // also elements that are known only when they are seen
   };
-  void collect(const Json& schema, bool own, Evaluated& out, std::vector<const Json*>& conditional,
-               std::set<const Json*>& seen) const;
+  void add_evaluated(const Json& schema, bool own, Evaluated& out) const;
+  void collect(std::vector<const Json*> todo, const Json* own, Evaluated& out,
+               std::vector<const Json*>& conditional, std::set<const Json*>& seen) const;
   // Null when "unevaluatedProperties" or "unevaluatedItems" says nothing. Refuses what depends on
   // the value.
   const Json* unevaluated(const Json& schema, const char* keyword, Evaluated& evaluated) const;

@@ -31,6 +31,8 @@ constexpr std::array<std::string_view, 15> kSchemas = {"allOf",
 constexpr std::array<std::string_view, 6> kNamedSchemas = {
     "properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"};
 
+constexpr std::size_t kEntry = 64;  // bytes of something that is remembered, about
+
 bool has_scheme(std::string_view uri) {
   for (std::size_t i = 0; i < uri.size(); ++i) {
     const char c = uri[i];
@@ -118,13 +120,14 @@ std::string percent_decoded(std::string_view text) {
 
 }  // namespace
 
-SchemaReferences::SchemaReferences(const Json& document) {
+SchemaReferences::SchemaReferences(const Json& document, Budget& budget) {
   resources_.push_back({.root = &document});
   by_uri_.emplace("", &resources_.front());
-  read(document, &resources_.front());
+  read(document, &resources_.front(), budget);
 }
 
-void SchemaReferences::read(const Json& schema, const Resource* resource) {
+void SchemaReferences::read(const Json& schema, const Resource* resource, Budget& budget) {
+  budget.tick();
   if (!schema.is_object()) return;
   const auto id = schema.find("$id");
   if (id != schema.end() && id->is_string()) {
@@ -132,35 +135,41 @@ void SchemaReferences::read(const Json& schema, const Resource* resource) {
     const std::size_t hash = text.find('#');
     if (hash != 0) {
       std::string uri = resolved(resource->uri, std::string_view(text).substr(0, hash));
+      budget.add_bytes(kEntry + 2 * uri.size());
       resource = &resources_.emplace_back(Resource{.root = &schema, .uri = uri});
       by_uri_.emplace(std::move(uri), resource);
     } else {  // drafts 6 and 7
+      budget.add_bytes(kEntry + text.size());
       anchors_.emplace(std::pair(resource, text.substr(1)), &schema);
     }
   }
   for (const char* keyword : {"$anchor", "$dynamicAnchor"}) {
     const auto anchor = schema.find(keyword);
     if (anchor == schema.end() || !anchor->is_string()) continue;
+    budget.add_bytes(kEntry + anchor->get_ref<const std::string&>().size());
     anchors_.emplace(std::pair(resource, anchor->get<std::string>()), &schema);
   }
-  if (schema.contains("$ref")) referring_.emplace(&schema, resource);
-  read_children(schema, resource);
+  if (schema.contains("$ref")) {
+    budget.add_bytes(kEntry);
+    referring_.emplace(&schema, resource);
+  }
+  read_children(schema, resource, budget);
 }
 
-void SchemaReferences::read_children(const Json& schema, const Resource* resource) {
+void SchemaReferences::read_children(const Json& schema, const Resource* resource, Budget& budget) {
   for (const std::string_view keyword : kSchemas) {
     const auto value = schema.find(keyword);
     if (value == schema.end()) continue;
     if (value->is_array()) {
-      for (const Json& child : *value) read(child, resource);
+      for (const Json& child : *value) read(child, resource, budget);
     } else {
-      read(*value, resource);
+      read(*value, resource, budget);
     }
   }
   for (const std::string_view keyword : kNamedSchemas) {
     const auto value = schema.find(keyword);
     if (value == schema.end() || !value->is_object()) continue;
-    for (const Json& child : *value) read(child, resource);
+    for (const Json& child : *value) read(child, resource, budget);
   }
 }
 

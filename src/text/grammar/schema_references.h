@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/json.h"
+#include "text/grammar/limits.h"
 
 namespace mistral::grammar {
 
@@ -21,8 +22,8 @@ inline const Json* member(const Json& schema, const char* keyword) {
 
 class SchemaReferences {
  public:
-  // The document must outlive this.
-  explicit SchemaReferences(const Json& document);
+  // The document must outlive this. Throws Error where there is too much to remember.
+  SchemaReferences(const Json& document, Budget& budget);
 
   // `schema` holds the reference, so it says what the reference is relative to. Throws Error
   // (kInvalidArgument) when there is nothing.
@@ -35,8 +36,8 @@ class SchemaReferences {
     std::string uri = {};
   };
 
-  void read(const Json& schema, const Resource* resource);
-  void read_children(const Json& schema, const Resource* resource);
+  void read(const Json& schema, const Resource* resource, Budget& budget);
+  void read_children(const Json& schema, const Resource* resource, Budget& budget);
 
   std::deque<Resource> resources_;  // the first is the document
   std::map<std::string, const Resource*, std::less<>> by_uri_;

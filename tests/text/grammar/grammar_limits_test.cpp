@@ -1,4 +1,6 @@
 // Constraints made to cost much end in an error soon, and states follow answers back and forth.
+#include <fmt/format.h>
+
 #include "error_of.h"
 #include "text/grammar/constraint.h"
 #include "text/grammar/verdicts.h"
@@ -77,6 +79,27 @@ TEST(GrammarLimits, Schemas) {
   }
   products += "{}]}";
   expect_refused(Kind::kJsonSchema, products);
+}
+
+// References that lead on and on, parts whose addresses grow, names that every schema repeats.
+TEST(GrammarLimits, References) {
+  std::string chain = R"({"unevaluatedProperties":false,"$ref":"#/$defs/0","$defs":{)";
+  for (int i = 0; i < 20'000; ++i) {
+    chain += fmt::format(R"("{}":{{"$ref":"#/$defs/{}"}},)", i, i + 1);
+  }
+  expect_refused(Kind::kJsonSchema, chain + R"("20000":{}}})");
+
+  std::string parts = R"({"$id":"http://x/)" + repeated("a", 100'000) + R"(/","$defs":{)";
+  for (int i = 0; i < 20'000; ++i) parts += fmt::format(R"("{0}":{{"$id":"{0}"}},)", i);
+  expect_refused(Kind::kJsonSchema, parts + R"("z":{}}})");
+
+  std::string names = R"({"$defs":{"n":{"properties":{)";
+  for (int i = 0; i < 10'000; ++i) names += fmt::format("\"{}\":true,", i);
+  names += R"("z":true}}},"anyOf":[)";
+  for (int i = 0; i < 5'000; ++i) {
+    names += R"({"unevaluatedProperties":false,"$ref":"#/$defs/n"},)";
+  }
+  expect_refused(Kind::kJsonSchema, names + "{}]}");
 }
 
 TEST(GrammarLimits, Grammars) {
