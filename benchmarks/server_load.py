@@ -77,7 +77,7 @@ def overload(options):
                                   for i in range(9))
         peak, _ = asyncio.run(load.peak_rate(server, options.seconds / 4, 32 + options.queue))
         print(f"peak: {peak:.1f} answers/s; alone an answer takes {alone * 1000:.0f} ms")
-        told = asyncio.run(load.overload(server, options.seconds, 10 * peak))
+        told = load.overload(server, options.seconds, 10 * peak)
         ended = time.monotonic() - told["drained"]
         recovered = None
         while time.monotonic() < ended + 20 and recovered is None:

@@ -46,7 +46,7 @@ class Load(unittest.TestCase):
         try:
             _, peak = asyncio.run(load.peak_rate(server, 1, 8))
             self.assertEqual(set(peak.statuses), {200})
-            told = asyncio.run(load.overload(server, 3, 400))
+            told = load.overload(server, 3, 400)
             tally = told["tally"]
             self.assertEqual(tally.wrong, [])
             self.assertEqual(set(tally.statuses) | {429}, {200, 429})
