@@ -43,7 +43,7 @@ std::vector<std::uint32_t> plain_groups(const TransitionTable& table, std::size_
 
 TEST(StateGroups, AreWhatSoManyBytesTellApart) {
   std::mt19937 random(7);
-  Budget budget{CompileLimits{}};
+  Budget budget{CompileLimits{.seconds = 60}};
   for (int i = 0; i < 400; ++i) {
     const std::size_t count = random() % 40;
     const std::size_t classes = 1 + random() % 3;
@@ -66,7 +66,7 @@ TEST(StateGroups, AreWhatSoManyBytesTellApart) {
 }
 
 TEST(Automaton, EqualLanguagesHaveEqualAutomata) {
-  Budget budget{CompileLimits{}};
+  Budget budget{CompileLimits{.seconds = 60}};
   const auto dfa = [&](const char* regex) { return regex_dfa(regex, {}, budget); };
   EXPECT_EQ(dfa("(a|b)*abb"), dfa("([ab]*)(a)(b{2})"));
   EXPECT_EQ(dfa("(?s).{0,300}"), strings_of_length(0, 300, budget));
@@ -78,7 +78,7 @@ TEST(Automaton, EqualLanguagesHaveEqualAutomata) {
 
 // What a maximum length costs is a matter of how many states a character takes.
 TEST(Automaton, LongStringsTakeFewStatesForACharacter) {
-  Budget budget{CompileLimits{}};
+  Budget budget{CompileLimits{.seconds = 60}};
   constexpr std::size_t kLength = 200;
   const Dfa strings = strings_of_length(0, kLength, budget);
   EXPECT_LE(strings.size(), 8 * kLength + 1);
@@ -86,7 +86,7 @@ TEST(Automaton, LongStringsTakeFewStatesForACharacter) {
 }
 
 TEST(Quoted, SpellsWhatJsonSpells) {
-  Budget budget{CompileLimits{}};
+  Budget budget{CompileLimits{.seconds = 60}};
   const Dfa two = quoted(strings_of_length(2, 2, budget), budget);
   for (const char* text :
        {R"("ab")", R"("é日")", R"("\n\"")", R"("\\\/")", R"("\u0041\uFFFF")", R"("\ud83D\uDe00x")",
