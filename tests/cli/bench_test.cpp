@@ -101,6 +101,20 @@ TEST_F(BenchTest, BatchesGenerateAfterTheirPrompts) {
   EXPECT_GT(json[3]["token_interval_seconds"]["p99"], 0);
 }
 
+TEST_F(BenchTest, ConstraintsHoldForAsLongAsIsAsked) {
+  const std::vector<std::string> options{"-p", "4", "-g", "3", "-r", "1"};
+  const std::vector<std::string> endless{"--grammar-regex", "(?s).*"};
+  const Json json = measured(join(join(options, endless), {"--batch", "1,3"}));
+  ASSERT_EQ(json.size(), 4U);
+  EXPECT_EQ(json[3]["n_gen"], 3);
+
+  const Outcome short_one = run(join(options, {"--grammar-regex", "x"}));
+  EXPECT_EQ(short_one.code, 1) << short_one.out;
+  EXPECT_THAT(short_one.err, HasSubstr("the constraint allows no longer answer"));
+  EXPECT_EQ(run(join(options, {"--grammar-regex", "("})).code, 1);
+  EXPECT_EQ(run(join(endless, {"--streams", "2"})).code, 2);
+}
+
 TEST_F(BenchTest, MoreSequencesThanTheEngineRunsByDefault) {
   const Json json = measured({"-p", "2", "-g", "2", "--concurrency", "40", "-r", "1"});
   ASSERT_EQ(json.size(), 2U);
