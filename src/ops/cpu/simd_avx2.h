@@ -1,6 +1,7 @@
 // Vectors of AVX2 with FMA and F16C; names as in simd_avx512.h.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <immintrin.h>
@@ -33,8 +34,10 @@ struct Simd {
   static constexpr bool kSignedDot = !kHasVnni;
   // Without VNNI, products of small codes are added up as 16-bit numbers for as long as they fit.
   static constexpr bool kWordSums = !kHasVnni;
-  // Registers: 16, so 2 rows x 2 groups of accumulators, twice.
-  static constexpr int kRowTile = 2;
+  // Registers: 16, so 4 rows x 2 groups of sums beside codes and products; of numbers, 6 x 2.
+  static constexpr int kRowTile = 4;
+  static constexpr int kDenseRowTile = 6;
+  static constexpr int kDirectRows = 4;
   using F = __m256;
   using I = __m256i;
   using B = __m256i;
@@ -154,6 +157,12 @@ struct Simd {
     const __m128i words =
         _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(words, words));
+  }
+  // The sum, made before what comes later in the source. Compilers know that integers may be added
+  // in any order; they would make all products first, and there are not registers for them.
+  static I made_now(I sum) {
+    asm("" : "+x"(sum));
+    return sum;
   }
   static I broadcast4(const std::int8_t* p) {
     return _mm256_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));

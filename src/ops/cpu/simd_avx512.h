@@ -2,6 +2,7 @@
 // The same names exist in simd_avx2.h and simd_portable.h; the kernels are written once over them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include <immintrin.h>
@@ -16,6 +17,8 @@ struct Simd {
   static constexpr bool kWordSums = false;
   // Registers: 32, so 6 rows x 2 groups of accumulators, twice.
   static constexpr int kRowTile = 6;
+  static constexpr int kDenseRowTile = 6;
+  static constexpr int kDirectRows = 12;
   using F = __m512;
   using I = __m512i;  // int32 lanes
   using B = __m512i;  // 4 * kLanes bytes
@@ -119,6 +122,7 @@ struct Simd {
   static void store_i8(std::int8_t* p, I a) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a));
   }
+  static I made_now(I sum) { return sum; }
   static I broadcast4(const std::int8_t* p) {
     return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(p));
   }

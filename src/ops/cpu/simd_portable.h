@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -17,6 +18,8 @@ struct Simd {
   static constexpr bool kSignedDot = true;
   static constexpr bool kWordSums = false;
   static constexpr int kRowTile = 2;
+  static constexpr int kDenseRowTile = 2;
+  static constexpr int kDirectRows = 4;
   struct F {
     float v[kLanes];
   };
@@ -158,6 +161,7 @@ struct Simd {
   static void store_i8(std::int8_t* p, const I& a) {
     for (int i = 0; i < kLanes; ++i) p[i] = static_cast<std::int8_t>(a.v[i]);
   }
+  static I made_now(I sum) { return sum; }
   static I broadcast4(const std::int8_t* p) {
     std::int32_t x = 0;
     std::memcpy(&x, p, 4);

@@ -64,14 +64,14 @@ template <class Source, typename Function>
   }
 }
 
-// `unit`: its chunk's first input. `Ahead`: asks for what comes next on the way; a constant, since
-// it costs registers.
-template <class Source, int R, bool Ahead>
+// `unit`: its chunk's first input; G: vectors of outputs. `Ahead`: asks for what comes next on the
+// way; a constant, since it costs registers.
+template <class Source, int R, int G, bool Ahead>
 inline void dense_rows(const std::byte* unit, int group, const float* in_rows,
                        std::int64_t in_stride, std::int64_t count, bool first, float* out) {
-  Simd::F acc[R][kGroups];
+  Simd::F acc[R][G];
   for (int r = 0; r < R; ++r) {
-    for (int g = 0; g < kGroups; ++g) {
+    for (int g = 0; g < G; ++g) {
       acc[r][g] =
           first ? Simd::zero() : Simd::load(out + r * kUnitColumns + (group + g) * Simd::kLanes);
     }
@@ -82,30 +82,33 @@ inline void dense_rows(const std::byte* unit, int group, const float* in_rows,
       const std::byte* next = unit + k * kUnitColumns * Source::kBytes + kDensePrefetch;
       for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(next + i, 0, 2);
     }
-    Simd::F w[kGroups];
-    for (int g = 0; g < kGroups; ++g) {
+    Simd::F w[G];
+    for (int g = 0; g < G; ++g) {
       w[g] = Source::template load<Parity>(unit, k, (group + g) * Simd::kLanes);
     }
     for (int r = 0; r < R; ++r) {
       const Simd::F a = Simd::set1(in_rows[r * in_stride + k]);
-      for (int g = 0; g < kGroups; ++g) acc[r][g] = Simd::fma(w[g], a, acc[r][g]);
+      for (int g = 0; g < G; ++g) acc[r][g] = Simd::fma(w[g], a, acc[r][g]);
     }
   });
   for (int r = 0; r < R; ++r) {
-    for (int g = 0; g < kGroups; ++g) {
+    for (int g = 0; g < G; ++g) {
       Simd::store(out + r * kUnitColumns + (group + g) * Simd::kLanes, acc[r][g]);
     }
   }
 }
 
-template <class Source>
+template <class Source, int Sets>
 inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, std::int64_t k,
                         std::int64_t count) {
+  // Registers do not last for the sums of a whole unit and more than two rows.
+  constexpr int kRows = Sets > 1 ? 2 : Simd::kDenseRowTile;
   const Rows in = t.input->as_rows();
-  cover(t.rows, [&]<int R>(std::int64_t row, int group) {
+  cover<Sets, kRows>(t.rows, [&]<int R>(std::int64_t row, int group) {
     const auto run = [&]<bool Ahead>() {
-      dense_rows<Source, R, Ahead>(unit, group, in.row(t.first_row + row) + k, in.stride, count,
-                                   k == 0, t.out + row * kUnitColumns);
+      dense_rows<Source, R, Sets * kGroups, Ahead>(unit, group, in.row(t.first_row + row) + k,
+                                                   in.stride, count, k == 0,
+                                                   t.out + row * kUnitColumns);
     };
     if (ahead && row == 0) {
       run.template operator()<true>();
@@ -122,7 +125,7 @@ void tiled_matmul(const MatmulTask& t, Fill fill) {
   for (std::int64_t k = 0; k < t.in; k += kDenseChunk) {
     const std::int64_t count = t.in - k < kDenseChunk ? t.in - k : kDenseChunk;
     fill(k, count, tile);
-    dense_chunk<DenseF32>(t, reinterpret_cast<const std::byte*>(tile), false, k, count);
+    dense_chunk<DenseF32, 1>(t, reinterpret_cast<const std::byte*>(tile), false, k, count);
   }
 }
 
@@ -144,13 +147,14 @@ template <class Source>
 void dense_matmul(const MatmulTask& t) {
   if (t.stored_rows > 0) return stored_matmul<typename Source::Stored>(t);
   constexpr std::int64_t kInputBytes = kUnitColumns * Source::kBytes;
-  if (Source::kBytes == 4 || t.rows <= kDirectRows) {
+  const auto from_unit = [&]<int Sets>() {
     for (std::int64_t k = 0; k < t.in; k += kDenseChunk) {
-      dense_chunk<Source>(t, t.unit + k * kInputBytes, true, k,
-                          t.in - k < kDenseChunk ? t.in - k : kDenseChunk);
+      dense_chunk<Source, Sets>(t, t.unit + k * kInputBytes, true, k,
+                                t.in - k < kDenseChunk ? t.in - k : kDenseChunk);
     }
-    return;
-  }
+  };
+  if (t.rows <= kDirectRows) return from_unit.template operator()<kUnitSets>();
+  if (Source::kBytes == 4) return from_unit.template operator()<1>();
   tiled_matmul(t, [&](std::int64_t k, std::int64_t count, float* tile) {
     const std::byte* unit = t.unit + k * kInputBytes;
     each_input<Source>(count, [&]<int Parity>(std::int64_t i) {

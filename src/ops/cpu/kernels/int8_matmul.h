@@ -83,133 +83,179 @@ struct TileCodes {
 };
 
 template <class Fmt>
-inline void unpack_codes(const PackedCodes<Fmt>& packed, int panel, int sub_blocks,
-                         std::uint8_t* tile) {
-  for (int phase = 0; phase * Fmt::kPhase < sub_blocks; ++phase) {
-    packed.prefetch(panel, phase);
-    unrolled<Fmt::kPhase>([&]<int P>() {
-      std::uint8_t* out = tile + 64 * (phase * Fmt::kPhase + P) * Fmt::kSteps;
+inline void unpack_phase(const PackedCodes<Fmt>& packed, int panel, int phase,
+                         std::uint8_t* tiles) {
+  packed.prefetch(panel, phase);
+  unrolled<Fmt::kPhase>([&]<int P>() {
+    std::uint8_t* out =
+        tiles + panel * TileCodes<Fmt>::kTileBytes + 64 * (phase * Fmt::kPhase + P) * Fmt::kSteps;
 #pragma GCC unroll 8
-      for (int step = 0; step < Fmt::kSteps; ++step) {
-        each_byte_vector([&](int i) {
-          Simd::store_bytes(out + 64 * step + i, packed.template get<P>(panel, phase, step, i));
-        });
+    for (int step = 0; step < Fmt::kSteps; ++step) {
+      each_byte_vector([&](int i) {
+        Simd::store_bytes(out + 64 * step + i, packed.template get<P>(panel, phase, step, i));
+      });
+    }
+  });
+}
+
+template <class Fmt>
+inline void unpack_codes(const PackedCodes<Fmt>& packed, int sub_blocks, std::uint8_t* tiles) {
+  const int phases = (sub_blocks + Fmt::kPhase - 1) / Fmt::kPhase;
+  // Of short blocks those of the two panels alternate.
+  const int phases_of_block = Fmt::kBlock == 32 ? 1 : phases;
+  for (int first = 0; first < phases; first += phases_of_block) {
+    for (int panel = 0; panel < kUnitPanels; ++panel) {
+      for (int phase = first; phase < first + phases_of_block; ++phase) {
+        unpack_phase(packed, panel, phase, tiles);
       }
-    });
+    }
   }
 }
 
-// Rows [row, row + R) over one chunk of `sub_blocks`. `group` counts vectors of outputs from the
-// start of the unit; `ahead` asks for the next chunk on the way. out holds the sums of earlier
-// chunks (unless `first`).
-template <class Fmt, int R, class Codes, class S = Simd>
-inline void int8_rows(const Codes& source, const ChunkScales* chunk_scales, bool ahead, int group,
-                      const Activations::Quantized& q, std::int64_t in, std::int64_t row,
-                      std::int64_t k, int sub_blocks, bool first, float* out) {
+// What R rows of inputs hold of a chunk.
+template <class Fmt, int R>
+struct ChunkInputs {
   const std::int8_t* codes[R];
   const std::int32_t* sums[R];
   const float* scales[R];
-  for (int r = 0; r < R; ++r) {
-    codes[r] = q.codes + (row + r) * in + k;
-    sums[r] = Fmt::kSubBlock == 16 ? q.sums16 + (row + r) * (in / 16) + k / 16
-                                   : q.sums32 + (row + r) * (in / 32) + k / 32;
-    scales[r] = Fmt::kWide ? q.scales + (row + r) * (in / 256) + k / 256
-                           : q.scales + (row + r) * (in / 32) + k / 32;
+
+  ChunkInputs(const Activations::Quantized& q, std::int64_t in, std::int64_t row, std::int64_t k) {
+    for (int r = 0; r < R; ++r) {
+      codes[r] = q.codes + (row + r) * in + k;
+      sums[r] = Fmt::kSubBlock == 16 ? q.sums16 + (row + r) * (in / 16) + k / 16
+                                     : q.sums32 + (row + r) * (in / 32) + k / 32;
+      scales[r] = Fmt::kWide ? q.scales + (row + r) * (in / 256) + k / 256
+                             : q.scales + (row + r) * (in / 32) + k / 32;
+    }
   }
+};
+
+// Adds the products of a phase's sub-blocks. `group` counts vectors of outputs from the start of
+// the unit; `ahead` asks for the next chunk on the way.
+template <class Fmt, int R, class Codes, class S = Simd>
+[[gnu::always_inline]] inline void add_phase(const Codes& source, const ChunkScales* chunk_scales,
+                                             bool ahead, int group, int phase,
+                                             const ChunkInputs<Fmt, R>& inputs,
+                                             Simd::F (&acc)[R][kGroups]) {
+  // Of two rows all products fit into registers, and are faster in any order.
+  constexpr bool kInOrder = R > 2;
   int panel[kGroups];
   int lane[kGroups];
   for (int g = 0; g < kGroups; ++g) {
     panel[g] = (group + g) / kGroupsPerPanel;
     lane[g] = (group + g) % kGroupsPerPanel * Simd::kLanes;
   }
-  // Wide: sum over the chunk in units of the activation scale; else the running output.
-  Simd::F acc[R][kGroups];
-  for (int r = 0; r < R; ++r) {
+  if (ahead) {
+    for (int g = 0; g < kGroups; g += kGroupsPerPanel) source.prefetch(panel[g], phase);
+  }
+  unrolled<Codes::kPhase>([&]<int P>() {
+    const int s = phase * Codes::kPhase + P;
+    Simd::I dot[R][kGroups];
+    clear(dot);
+    constexpr int kRun = word_run<Fmt>();
+#pragma GCC unroll 8
+    for (int run = 0; run < Fmt::kSteps; run += kRun) {
+      Simd::I words[R][kGroups];
+      if constexpr (kRun > 1) clear(words);
+#pragma GCC unroll 8
+      for (int step = run; step < run + kRun; ++step) {
+        Simd::B w[kGroups];
+        for (int g = 0; g < kGroups; ++g) {
+          w[g] = source.template get<P>(panel[g], phase, step, 4 * lane[g]);
+        }
+        for (int r = 0; r < R; ++r) {
+          const Simd::I a = Simd::broadcast4(inputs.codes[r] + (s * Fmt::kSteps + step) * 4);
+          for (int g = 0; g < kGroups; ++g) {
+            if constexpr (kRun > 1) {
+              dot_words<S>(words[r][g], w[g], a);
+              if constexpr (kInOrder) words[r][g] = Simd::made_now(words[r][g]);
+            } else {
+              dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
+              if constexpr (kInOrder) dot[r][g] = Simd::made_now(dot[r][g]);
+            }
+          }
+        }
+      }
+      if constexpr (kRun > 1) {
+        for (int r = 0; r < R; ++r) {
+          for (int g = 0; g < kGroups; ++g) {
+            add_words<S>(dot[r][g], words[r][g]);
+          }
+        }
+      }
+    }
+    Simd::F scale[kGroups];
+    Simd::F offset[kGroups];
     for (int g = 0; g < kGroups; ++g) {
-      acc[r][g] = Fmt::kWide || first
-                      ? Simd::zero()
-                      : Simd::load(out + r * kUnitColumns + (group + g) * Simd::kLanes);
+      scale[g] = Simd::load(chunk_scales[panel[g]].scale[s] + lane[g]);
+      if constexpr (Fmt::kHasOffset) {
+        offset[g] = Simd::load(chunk_scales[panel[g]].offset[s] + lane[g]);
+      }
+    }
+    for (int r = 0; r < R; ++r) {
+      const Simd::I sum = Simd::int_set1(inputs.sums[r][s]);
+      for (int g = 0; g < kGroups; ++g) {
+        Simd::I d = dot[r][g];
+        if constexpr (Fmt::kZeroShift > 0) {
+          d = Simd::int_sub(d, Simd::int_shift_left<Fmt::kZeroShift>(sum));
+        }
+        const Simd::F product = Simd::to_float(d);
+        if constexpr (Fmt::kWide) {
+          acc[r][g] = Simd::fma(product, scale[g], acc[r][g]);
+          if constexpr (Fmt::kHasOffset) {
+            acc[r][g] = Simd::fma(Simd::to_float(sum), offset[g], acc[r][g]);
+          }
+        } else {
+          const Simd::F a = Simd::set1(inputs.scales[r][s]);
+          acc[r][g] = Simd::fma(product, Simd::mul(scale[g], a), acc[r][g]);
+          if constexpr (Fmt::kHasOffset) {
+            acc[r][g] = Simd::fma(Simd::mul(Simd::to_float(sum), a), offset[g], acc[r][g]);
+          }
+        }
+      }
+    }
+  });
+}
+
+// Rows [row, row + R) over one chunk of `sub_blocks`, for Sets x kGroups vectors of outputs. out
+// holds the sums of earlier chunks (unless `first`). A function of its own, so that its registers
+// are not spilled for the sake of kernels of other numbers of rows.
+template <class Fmt, int R, int Sets, class Codes>
+[[gnu::noinline]] void int8_rows(const Codes& source, const ChunkScales* chunk_scales, bool ahead,
+                                 int group, const Activations::Quantized& q, std::int64_t in,
+                                 std::int64_t row, std::int64_t k, int sub_blocks, bool first,
+                                 float* out) {
+  const ChunkInputs<Fmt, R> inputs(q, in, row, k);
+  const auto sums_of = [&](int set, int r, int g) {
+    return out + r * kUnitColumns + (group + set * kGroups + g) * Simd::kLanes;
+  };
+  // Wide: sum over the chunk in units of the activation scale; else the running output.
+  Simd::F acc[Sets][R][kGroups];
+  for (int set = 0; set < Sets; ++set) {
+    for (int r = 0; r < R; ++r) {
+      for (int g = 0; g < kGroups; ++g) {
+        acc[set][r][g] = Fmt::kWide || first ? Simd::zero() : Simd::load(sums_of(set, r, g));
+      }
     }
   }
   for (int phase = 0; phase * Codes::kPhase < sub_blocks; ++phase) {
-    if (ahead) {
-      for (int g = 0; g < kGroups; g += kGroupsPerPanel) source.prefetch(panel[g], phase);
+#pragma GCC unroll 1
+    for (int set = 0; set < Sets; ++set) {
+      add_phase<Fmt, R>(source, chunk_scales, ahead, group + set * kGroups, phase, inputs,
+                        acc[set]);
     }
-    unrolled<Codes::kPhase>([&]<int P>() {
-      const int s = phase * Codes::kPhase + P;
-      Simd::I dot[R][kGroups];
-      clear(dot);
-      constexpr int kRun = word_run<Fmt>();
-#pragma GCC unroll 8
-      for (int run = 0; run < Fmt::kSteps; run += kRun) {
-        Simd::I words[R][kGroups];
-        if constexpr (kRun > 1) clear(words);
-#pragma GCC unroll 8
-        for (int step = run; step < run + kRun; ++step) {
-          Simd::B w[kGroups];
-          for (int g = 0; g < kGroups; ++g) {
-            w[g] = source.template get<P>(panel[g], phase, step, 4 * lane[g]);
-          }
-          for (int r = 0; r < R; ++r) {
-            const Simd::I a = Simd::broadcast4(codes[r] + (s * Fmt::kSteps + step) * 4);
-            for (int g = 0; g < kGroups; ++g) {
-              if constexpr (kRun > 1) {
-                dot_words<S>(words[r][g], w[g], a);
-              } else {
-                dot[r][g] = dot_step<Fmt>(dot[r][g], w[g], a);
-              }
-            }
-          }
-        }
-        if constexpr (kRun > 1) {
-          for (int r = 0; r < R; ++r) {
-            for (int g = 0; g < kGroups; ++g) {
-              add_words<S>(dot[r][g], words[r][g]);
-            }
-          }
-        }
-      }
-      Simd::F scale[kGroups];
-      Simd::F offset[kGroups];
-      for (int g = 0; g < kGroups; ++g) {
-        scale[g] = Simd::load(chunk_scales[panel[g]].scale[s] + lane[g]);
-        if constexpr (Fmt::kHasOffset) {
-          offset[g] = Simd::load(chunk_scales[panel[g]].offset[s] + lane[g]);
-        }
-      }
-      for (int r = 0; r < R; ++r) {
-        const Simd::I sum = Simd::int_set1(sums[r][s]);
-        for (int g = 0; g < kGroups; ++g) {
-          Simd::I d = dot[r][g];
-          if constexpr (Fmt::kZeroShift > 0) {
-            d = Simd::int_sub(d, Simd::int_shift_left<Fmt::kZeroShift>(sum));
-          }
-          const Simd::F product = Simd::to_float(d);
-          if constexpr (Fmt::kWide) {
-            acc[r][g] = Simd::fma(product, scale[g], acc[r][g]);
-            if constexpr (Fmt::kHasOffset) {
-              acc[r][g] = Simd::fma(Simd::to_float(sum), offset[g], acc[r][g]);
-            }
-          } else {
-            const Simd::F a = Simd::set1(scales[r][s]);
-            acc[r][g] = Simd::fma(product, Simd::mul(scale[g], a), acc[r][g]);
-            if constexpr (Fmt::kHasOffset) {
-              acc[r][g] = Simd::fma(Simd::mul(Simd::to_float(sum), a), offset[g], acc[r][g]);
-            }
-          }
-        }
-      }
-    });
   }
-  for (int r = 0; r < R; ++r) {
-    for (int g = 0; g < kGroups; ++g) {
-      float* p = out + r * kUnitColumns + (group + g) * Simd::kLanes;
-      Simd::F value = acc[r][g];
-      if constexpr (Fmt::kWide) {
-        const Simd::F a = Simd::set1(scales[r][0]);
-        value = first ? Simd::mul(value, a) : Simd::fma(value, a, Simd::load(p));
+  for (int set = 0; set < Sets; ++set) {
+    for (int r = 0; r < R; ++r) {
+      for (int g = 0; g < kGroups; ++g) {
+        float* p = sums_of(set, r, g);
+        Simd::F value = acc[set][r][g];
+        if constexpr (Fmt::kWide) {
+          const Simd::F a = Simd::set1(inputs.scales[r][0]);
+          value = first ? Simd::mul(value, a) : Simd::fma(value, a, Simd::load(p));
+        }
+        Simd::store(p, value);
       }
-      Simd::store(p, value);
     }
   }
 }
@@ -230,19 +276,19 @@ void int8_matmul(const MatmulTask& t) {
                         k / Fmt::kBlock * Fmt::kBlockStride + p * Fmt::kBlockBytes;
       Fmt::scales(packed.chunk[p], sub_blocks, scales[p]);
     }
-    const auto run = [&]<class Codes>(const Codes& codes) {
-      cover(t.rows, [&]<int R>(std::int64_t row, int group) {
-        int8_rows<Fmt, R>(codes, scales, row == 0, group, q, t.in, t.first_row + row, k, sub_blocks,
-                          k == 0, t.out + row * kUnitColumns);
+    const auto run = [&]<int Sets, class Codes>(const Codes& codes) {
+      cover<Sets, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
+        int8_rows<Fmt, R, Sets>(codes, scales, row == 0, group, q, t.in, t.first_row + row, k,
+                                sub_blocks, k == 0, t.out + row * kUnitColumns);
       });
     };
     if (t.rows <= kDirectRows) {
-      run(packed);
+      // Where short blocks of two panels alternate, both at once: memory is fastest when it is read
+      // from one end to the other.
+      run.template operator()<Fmt::kBlock == 32 ? kUnitSets : 1>(packed);
     } else {
-      for (int p = 0; p < kUnitPanels; ++p) {
-        unpack_codes<Fmt>(packed, p, sub_blocks, tiles + p * TileCodes<Fmt>::kTileBytes);
-      }
-      run(TileCodes<Fmt>{tiles});
+      unpack_codes<Fmt>(packed, sub_blocks, tiles);
+      run.template operator()<1>(TileCodes<Fmt>{tiles});
     }
   }
 }

@@ -1,4 +1,4 @@
-// How the micro-kernels of products cover their outputs: kRowTile rows x 2 vectors of outputs at a
+// How the micro-kernels of products cover their outputs: some rows x 2 vectors of outputs at a
 // time, accumulators in registers.
 #pragma once
 
@@ -10,11 +10,13 @@
 namespace mistral::ops::cpu {
 namespace {
 
-// Vectors of outputs that a micro-kernel covers: 2 panels with 16 lanes, 1 panel with 8.
+// Vectors of outputs that a micro-kernel covers: 2 panels with 16 lanes, 1 panel with 8. With few
+// rows it goes over all sets of them in turn, so that it reads a unit from one end to the other.
 inline constexpr int kGroups = 2;
 inline constexpr int kGroupsPerPanel = 16 / Simd::kLanes;
-// Up to this many rows codes are decoded in registers, for each of at most two passes over rows.
-inline constexpr std::int64_t kDirectRows = 2 * Simd::kRowTile;
+inline constexpr int kUnitSets = kUnitPanels * kGroupsPerPanel / kGroups;  // that make a unit
+// Up to this many rows weights are decoded in registers, for each of at most two passes over rows.
+inline constexpr std::int64_t kDirectRows = Simd::kDirectRows;
 
 // f<0>() ... f<N - 1>()
 template <int N, typename Function>
@@ -25,18 +27,19 @@ template <int N, typename Function>
   (std::make_integer_sequence<int, N>{});
 }
 
-// Calls f<R>(first row, group) so that all rows and groups of a unit are covered, R <= kRowTile.
+// Calls f<R>(first row, group) so that all rows and groups of a unit are covered, R <= Tile; a call
+// covers Sets x kGroups groups.
 template <int R, typename Function>
 inline void cover_rows(std::int64_t& row, std::int64_t rows, int group, Function& f) {
   for (; row + R <= rows; row += R) f.template operator()<R>(row, group);
   // Not every number of rows: each is a kernel of its own to compile and to keep in caches.
   if constexpr (R > 1) cover_rows<(R > 4 ? 4 : R / 2)>(row, rows, group, f);
 }
-template <typename Function>
+template <int Sets, int Tile, typename Function>
 inline void cover(std::int64_t rows, Function f) {
-  for (int group = 0; group < kUnitPanels * kGroupsPerPanel; group += kGroups) {
+  for (int group = 0; group < kUnitPanels * kGroupsPerPanel; group += kGroups * Sets) {
     std::int64_t row = 0;
-    cover_rows<Simd::kRowTile>(row, rows, group, f);
+    cover_rows<Tile>(row, rows, group, f);
   }
 }
 
