@@ -7,7 +7,7 @@
 // for many queries, by bandwidth for one or two.
 //
 // Keys lie transposed (tokens are neighbours), so scores come out as vectors over tokens without
-// horizontal sums. When one pass over the queries does, elements are converted to f32 as they are
+// horizontal sums. When a few passes over the queries do, elements are converted to f32 as they are
 // loaded; else each panel and slice is converted once into scratch memory that stays in the caches.
 // Conversions are exact, and the order of a query's sums is by dim and by position, so neither that
 // choice nor the other queries of the tile change a bit of its result.
@@ -27,6 +27,9 @@ inline constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 inline constexpr int kLanes = Simd::kLanes;
 inline constexpr int kPanel = 2 * kLanes;
 inline constexpr int kTile = Simd::kQueryTile;
+// Up to so many tiles of queries read the cache as it is. Converting it once for all of them pays
+// late: what is converted is written and read again, and memory waits meanwhile.
+inline constexpr int kDirectTiles = 4;
 static_assert(kPanel <= kAttentionPanel && kAttentionPartition % kAttentionPanel == 0);
 
 // Calls f with `count`, 1 to kTile, as a constant.
@@ -38,12 +41,23 @@ inline void with_count(int count, Function f) {
   f.template operator()<N>();
 }
 
+// What to fetch into the cache meanwhile: `step` bytes at a time, in the order in which they lie in
+// memory, whatever the order in which they will be used.
+struct Ahead {
+  const std::byte* next = nullptr;
+  std::int64_t step = 0;
+  void operator()(int i) const {
+    Simd::prefetch(next + i * step);
+    if (step > 64) Simd::prefetch(next + i * step + 64);
+  }
+};
+
 // A panel of keys: for each vector of tokens its elements of dim 0, `stride` bytes before those of
-// dim 1; and what to fetch into the cache meanwhile.
+// dim 1.
 struct KeyPanel {
   const std::byte* keys[2];
-  const std::byte* next[2];
   std::int64_t stride;
+  Ahead ahead;
 };
 
 // Scores of N queries, interleaved by dim: queries[d * N + n].
@@ -55,10 +69,7 @@ inline void score(const float* queries, const KeyPanel& panel, int head_dim, flo
   const std::byte* right = panel.keys[1];
   std::int64_t offset = 0;
   for (int d = 0; d < head_dim; ++d, offset += panel.stride) {
-    if constexpr (Prefetch) {
-      Simd::prefetch(panel.next[0] + offset);
-      if (T == CacheDType::kF32) Simd::prefetch(panel.next[1] + offset);
-    }
+    if constexpr (Prefetch) panel.ahead(d);
     const Simd::F k0 = load_elements<T>(left + offset);
     const Simd::F k1 = load_elements<T>(right + offset);
     for (int n = 0; n < N; ++n) {
@@ -76,16 +87,13 @@ inline void score(const float* queries, const KeyPanel& panel, int head_dim, flo
 // sums[n] += weights[n][t] * values[t] over tokens, for V vectors of dims.
 template <CacheDType T, int N, int V, bool Prefetch>
 inline void accumulate(const float* weights, const std::byte* values, std::int64_t stride,
-                       int tokens, const std::byte* next, float* sums, std::int64_t sum_stride) {
+                       int tokens, Ahead ahead, float* sums, std::int64_t sum_stride) {
   Simd::F acc[N][V];
   for (int n = 0; n < N; ++n) {
     for (int v = 0; v < V; ++v) acc[n][v] = Simd::load(sums + n * sum_stride + v * kLanes);
   }
   for (int t = 0; t < tokens; ++t, values += stride) {
-    if constexpr (Prefetch) {
-      Simd::prefetch(next + t * stride);
-      if (T == CacheDType::kF32) Simd::prefetch(next + t * stride + kLanes * 4);
-    }
+    if constexpr (Prefetch) ahead(t);
     Simd::F x[V];
     for (int v = 0; v < V; ++v) x[v] = load_elements<T>(values + v * kLanes * element_bytes(T));
     for (int n = 0; n < N; ++n) {
@@ -113,7 +121,7 @@ class TileAttention {
       : t_(task),
         cache_(*task.cache),
         queries_(task.rows * task.group),
-        direct_(queries_ <= kTile && cache_.block_size >= kLanes),
+        direct_(queries_ <= kDirectTiles * kTile && cache_.block_size >= kLanes),
         direct_values_(direct_ && !cache_.values_in_keys && cache_.value_dim % kLanes == 0),
         visible_(visible(0, queries_)),
         stride_(attention_value_stride(cache_.value_dim)) {
@@ -211,20 +219,32 @@ class TileAttention {
       panel.stride = cache_.block_size * element_bytes(T);
       panel.keys[0] = keys_of(has_left ? token : token + kLanes);
       panel.keys[1] = keys_of(has_right ? token + kLanes : token);
-      const int later = token + kPanel;
-      panel.next[0] = later < visible_.end    ? keys_of(later)
-                      : cache_.values_in_keys ? keys_of(visible_.begin)
-                                              : values_of(visible_.begin);
-      panel.next[1] = panel.next[0] + 64;
-      with_count(queries_, [&]<int N>() {
-        score<T, N, true>(packed_, panel, cache_.head_dim, scores_ + token);
-      });
+      // The next block in equal parts, one for each panel of this block.
+      const int panels = cache_.block_size > kPanel ? cache_.block_size / kPanel : 1;
+      const int slot = slot_of(token);
+      const int later = token - slot + (panels > 1 ? cache_.block_size : slot + kPanel);
+      panel.ahead.step = panel.stride / panels;
+      panel.ahead.next = (later < visible_.end    ? keys_of(later)
+                          : cache_.values_in_keys ? keys_of(visible_.begin)
+                                                  : values_of(visible_.begin)) +
+                         slot / kPanel * cache_.head_dim * panel.ahead.step;
+      for (int first = 0; first < queries_; first += kTile) {
+        with_count(tile_size(first), [&]<int N>() {
+          const float* queries = packed_ + first * cache_.head_dim;
+          float* scores = scores_ + first * kAttentionPartition + token;
+          if (first == 0) {
+            score<T, N, true>(queries, panel, cache_.head_dim, scores);
+          } else {
+            score<T, N, false>(queries, panel, cache_.head_dim, scores);
+          }
+        });
+      }
       return;
     }
     if (has_left) unpack_keys(token, panel_);
     if (has_right) unpack_keys(token + kLanes, panel_ + kLanes);
     const auto* unpacked = reinterpret_cast<const std::byte*>(panel_);
-    const KeyPanel panel{{unpacked, unpacked + kLanes * 4}, {}, kPanel * 4};
+    const KeyPanel panel{{unpacked, unpacked + kLanes * 4}, kPanel * 4, Ahead{}};
     for (int first = 0; first < queries_; first += kTile) {
       if (!visible(first, tile_size(first)).overlaps(token, token + kPanel)) continue;
       with_count(tile_size(first), [&]<int N>() {
@@ -291,28 +311,44 @@ class TileAttention {
     sum = Simd::reduce_add(total);
   }
 
+  // Adds the values of [token, end), all of one block, to the sums of the tile that starts at query
+  // `first`.
+  void sum_block(int first, int token, int end) {
+    const Span seen = visible(first, tile_size(first));
+    const int from = seen.begin > token ? seen.begin : token;
+    const int to = seen.end < end ? seen.end : end;
+    if (from >= to) return;
+    const std::int64_t stride = cache_.value_dim * element_bytes(T);
+    const std::byte* values = values_of(from);
+    const std::byte* next = end < visible_.end ? values_of(end) : values;
+    with_count(tile_size(first), [&]<int N>() {
+      const auto add = [&]<int V, bool Prefetch>(int d) {
+        const Ahead ahead{
+            next + static_cast<std::int64_t>(d) * cache_.block_size * element_bytes(T),
+            V * kLanes * element_bytes(T)};
+        accumulate<T, N, V, Prefetch>(scores_ + first * kAttentionPartition + from,
+                                      values + d * element_bytes(T), stride, to - from, ahead,
+                                      t_.values + first * stride_ + d, stride_);
+      };
+      int d = 0;
+      for (; d + kPanel <= cache_.value_dim; d += kPanel) {
+        if (first == 0) {
+          add.template operator()<2, true>(d);
+        } else {
+          add.template operator()<2, false>(d);
+        }
+      }
+      if (d < cache_.value_dim) add.template operator()<1, true>(d);
+    });
+  }
+
   // Weighted sums straight from the cache, a block at a time.
   void sum_in_place() {
     const int size = cache_.block_size;
-    const std::int64_t stride = cache_.value_dim * element_bytes(T);
     for (int token = visible_.begin; token < visible_.end;) {
       const int block_end = (token / size + 1) * size;
       const int end = block_end < visible_.end ? block_end : visible_.end;
-      const std::byte* values = values_of(token);
-      const std::byte* next = end < visible_.end ? values_of(end) : values;
-      with_count(queries_, [&]<int N>() {
-        int d = 0;
-        for (; d + kPanel <= cache_.value_dim; d += kPanel) {
-          const std::int64_t at = d * element_bytes(T);
-          accumulate<T, N, 2, true>(scores_ + token, values + at, stride, end - token, next + at,
-                                    t_.values + d, stride_);
-        }
-        if (d < cache_.value_dim) {
-          const std::int64_t at = d * element_bytes(T);
-          accumulate<T, N, 1, true>(scores_ + token, values + at, stride, end - token, next + at,
-                                    t_.values + d, stride_);
-        }
-      });
+      for (int first = 0; first < queries_; first += kTile) sum_block(first, token, end);
       token = end;
     }
   }
@@ -331,7 +367,7 @@ class TileAttention {
           const auto* slice = reinterpret_cast<const std::byte*>(slice_ + (from - token) * kPanel);
           with_count(tile_size(first), [&]<int N>() {
             accumulate<CacheDType::kF32, N, 2, false>(scores_ + first * kAttentionPartition + from,
-                                                      slice, kPanel * 4, to - from, nullptr,
+                                                      slice, kPanel * 4, to - from, Ahead{},
                                                       t_.values + first * stride_ + d, stride_);
           });
         }

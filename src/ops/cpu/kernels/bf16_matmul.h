@@ -58,7 +58,7 @@ template <bool Ahead>
 inline void bf16_chunk(const MatmulTask& t, const std::byte* unit, std::int64_t k,
                        std::int64_t pairs) {
   const std::int64_t in_stride = (t.in + 1) / 2;
-  cover<1, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
+  cover<kGroups, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
     const auto run = [&]<bool First>() {
       bf16_rows<R, Ahead && First>(unit, group, t.input->bf16 + (t.first_row + row) * in_stride + k,
                                    in_stride, pairs, k == 0, t.out + row * kUnitColumns);

@@ -104,7 +104,7 @@ inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, 
   // Registers do not last for the sums of a whole unit and more than two rows.
   constexpr int kRows = Sets > 1 ? 2 : Simd::kDenseRowTile;
   const Rows in = t.input->as_rows();
-  cover<Sets, kRows>(t.rows, [&]<int R>(std::int64_t row, int group) {
+  cover<Sets * kGroups, kRows>(t.rows, [&]<int R>(std::int64_t row, int group) {
     const auto run = [&]<bool Ahead>() {
       dense_rows<Source, R, Sets * kGroups, Ahead>(unit, group, in.row(t.first_row + row) + k,
                                                    in.stride, count, k == 0,

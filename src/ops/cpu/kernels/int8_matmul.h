@@ -42,8 +42,8 @@ constexpr int word_run() {
   }
 }
 
-template <int R>
-inline void clear(Simd::I (&sums)[R][kGroups]) {
+template <int R, int G>
+inline void clear(Simd::I (&sums)[R][G]) {
   for (auto& row : sums) {
     for (Simd::I& sum : row) sum = Simd::int_zero();
   }
@@ -130,42 +130,42 @@ struct ChunkInputs {
   }
 };
 
-// Adds the products of a phase's sub-blocks. `group` counts vectors of outputs from the start of
-// the unit; `ahead` asks for the next chunk on the way.
-template <class Fmt, int R, class Codes, class S = Simd>
+// Adds the products of a phase's sub-blocks, for G vectors of outputs. `group` counts vectors of
+// outputs from the start of the unit; `ahead` asks for the next chunk on the way.
+template <class Fmt, int R, int G, class Codes, class S = Simd>
 [[gnu::always_inline]] inline void add_phase(const Codes& source, const ChunkScales* chunk_scales,
                                              bool ahead, int group, int phase,
                                              const ChunkInputs<Fmt, R>& inputs,
-                                             Simd::F (&acc)[R][kGroups]) {
+                                             Simd::F (&acc)[R][G]) {
   // Of two rows all products fit into registers, and are faster in any order.
   constexpr bool kInOrder = R > 2;
-  int panel[kGroups];
-  int lane[kGroups];
-  for (int g = 0; g < kGroups; ++g) {
+  int panel[G];
+  int lane[G];
+  for (int g = 0; g < G; ++g) {
     panel[g] = (group + g) / kGroupsPerPanel;
     lane[g] = (group + g) % kGroupsPerPanel * Simd::kLanes;
   }
   if (ahead) {
-    for (int g = 0; g < kGroups; g += kGroupsPerPanel) source.prefetch(panel[g], phase);
+    for (int g = 0; g < G; g += kGroupsPerPanel) source.prefetch(panel[g], phase);
   }
   unrolled<Codes::kPhase>([&]<int P>() {
     const int s = phase * Codes::kPhase + P;
-    Simd::I dot[R][kGroups];
+    Simd::I dot[R][G];
     clear(dot);
     constexpr int kRun = word_run<Fmt>();
 #pragma GCC unroll 8
     for (int run = 0; run < Fmt::kSteps; run += kRun) {
-      Simd::I words[R][kGroups];
+      Simd::I words[R][G];
       if constexpr (kRun > 1) clear(words);
 #pragma GCC unroll 8
       for (int step = run; step < run + kRun; ++step) {
-        Simd::B w[kGroups];
-        for (int g = 0; g < kGroups; ++g) {
+        Simd::B w[G];
+        for (int g = 0; g < G; ++g) {
           w[g] = source.template get<P>(panel[g], phase, step, 4 * lane[g]);
         }
         for (int r = 0; r < R; ++r) {
           const Simd::I a = Simd::broadcast4(inputs.codes[r] + (s * Fmt::kSteps + step) * 4);
-          for (int g = 0; g < kGroups; ++g) {
+          for (int g = 0; g < G; ++g) {
             if constexpr (kRun > 1) {
               dot_words<S>(words[r][g], w[g], a);
               if constexpr (kInOrder) words[r][g] = Simd::made_now(words[r][g]);
@@ -178,15 +178,15 @@ template <class Fmt, int R, class Codes, class S = Simd>
       }
       if constexpr (kRun > 1) {
         for (int r = 0; r < R; ++r) {
-          for (int g = 0; g < kGroups; ++g) {
+          for (int g = 0; g < G; ++g) {
             add_words<S>(dot[r][g], words[r][g]);
           }
         }
       }
     }
-    Simd::F scale[kGroups];
-    Simd::F offset[kGroups];
-    for (int g = 0; g < kGroups; ++g) {
+    Simd::F scale[G];
+    Simd::F offset[G];
+    for (int g = 0; g < G; ++g) {
       scale[g] = Simd::load(chunk_scales[panel[g]].scale[s] + lane[g]);
       if constexpr (Fmt::kHasOffset) {
         offset[g] = Simd::load(chunk_scales[panel[g]].offset[s] + lane[g]);
@@ -194,7 +194,7 @@ template <class Fmt, int R, class Codes, class S = Simd>
     }
     for (int r = 0; r < R; ++r) {
       const Simd::I sum = Simd::int_set1(inputs.sums[r][s]);
-      for (int g = 0; g < kGroups; ++g) {
+      for (int g = 0; g < G; ++g) {
         Simd::I d = dot[r][g];
         if constexpr (Fmt::kZeroShift > 0) {
           d = Simd::int_sub(d, Simd::int_shift_left<Fmt::kZeroShift>(sum));
@@ -217,37 +217,35 @@ template <class Fmt, int R, class Codes, class S = Simd>
   });
 }
 
-// Rows [row, row + R) over one chunk of `sub_blocks`, for Sets x kGroups vectors of outputs. out
+// Rows [row, row + R) over one chunk of `sub_blocks`, for Sets x G vectors of outputs. out
 // holds the sums of earlier chunks (unless `first`). A function of its own, so that its registers
 // are not spilled for the sake of kernels of other numbers of rows.
-template <class Fmt, int R, int Sets, class Codes>
+template <class Fmt, int R, int Sets, int G, class Codes>
 [[gnu::noinline]] void int8_rows(const Codes& source, const ChunkScales* chunk_scales, bool ahead,
                                  int group, const Activations::Quantized& q, std::int64_t in,
                                  std::int64_t row, std::int64_t k, int sub_blocks, bool first,
                                  float* out) {
   const ChunkInputs<Fmt, R> inputs(q, in, row, k);
   const auto sums_of = [&](int set, int r, int g) {
-    return out + r * kUnitColumns + (group + set * kGroups + g) * Simd::kLanes;
+    return out + r * kUnitColumns + (group + set * G + g) * Simd::kLanes;
   };
   // Wide: sum over the chunk in units of the activation scale; else the running output.
-  Simd::F acc[Sets][R][kGroups];
+  Simd::F acc[Sets][R][G];
   for (int set = 0; set < Sets; ++set) {
     for (int r = 0; r < R; ++r) {
-      for (int g = 0; g < kGroups; ++g) {
+      for (int g = 0; g < G; ++g) {
         acc[set][r][g] = Fmt::kWide || first ? Simd::zero() : Simd::load(sums_of(set, r, g));
       }
     }
   }
   for (int phase = 0; phase * Codes::kPhase < sub_blocks; ++phase) {
-#pragma GCC unroll 1
-    for (int set = 0; set < Sets; ++set) {
-      add_phase<Fmt, R>(source, chunk_scales, ahead, group + set * kGroups, phase, inputs,
-                        acc[set]);
-    }
+    unrolled<Sets>([&]<int Set>() {
+      add_phase<Fmt, R, G>(source, chunk_scales, ahead, group + Set * G, phase, inputs, acc[Set]);
+    });
   }
   for (int set = 0; set < Sets; ++set) {
     for (int r = 0; r < R; ++r) {
-      for (int g = 0; g < kGroups; ++g) {
+      for (int g = 0; g < G; ++g) {
         float* p = sums_of(set, r, g);
         Simd::F value = acc[set][r][g];
         if constexpr (Fmt::kWide) {
@@ -276,19 +274,22 @@ void int8_matmul(const MatmulTask& t) {
                         k / Fmt::kBlock * Fmt::kBlockStride + p * Fmt::kBlockBytes;
       Fmt::scales(packed.chunk[p], sub_blocks, scales[p]);
     }
-    const auto run = [&]<int Sets, class Codes>(const Codes& codes) {
-      cover<Sets, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
-        int8_rows<Fmt, R, Sets>(codes, scales, row == 0, group, q, t.in, t.first_row + row, k,
-                                sub_blocks, k == 0, t.out + row * kUnitColumns);
+    const auto run = [&]<int Sets, int G, class Codes>(const Codes& codes) {
+      cover<Sets * G, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
+        int8_rows<Fmt, R, Sets, G>(codes, scales, row == 0, group, q, t.in, t.first_row + row, k,
+                                   sub_blocks, k == 0, t.out + row * kUnitColumns);
       });
     };
-    if (t.rows <= kDirectRows) {
-      // Where short blocks of two panels alternate, both at once: memory is fastest when it is read
-      // from one end to the other.
-      run.template operator()<Fmt::kBlock == 32 ? kUnitSets : 1>(packed);
-    } else {
+    if (t.rows > kDirectRows) {
       unpack_codes<Fmt>(packed, sub_blocks, tiles);
-      run.template operator()<1>(TileCodes<Fmt>{tiles});
+      run.template operator()<1, kGroups>(TileCodes<Fmt>{tiles});
+    } else if constexpr (Fmt::kBlock == 32) {
+      // Memory is fastest when it is read from one end to the other. Short blocks of the two panels
+      // alternate: both at once.
+      run.template operator()<kUnitSets, kGroups>(packed);
+    } else {
+      // A long one fills the chunk: one panel after the other.
+      run.template operator()<1, kGroupsPerPanel>(packed);
     }
   }
 }
