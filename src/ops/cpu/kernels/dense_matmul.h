@@ -13,8 +13,9 @@
 namespace mistral::ops::cpu {
 namespace {
 
-inline constexpr std::int64_t kDenseChunk =
-    256;  // also the largest block of a type without kernels
+// Inputs of a chunk: its tile of 16 KiB and some rows of inputs fit the first-level cache.
+inline constexpr std::int64_t kDenseChunk = 128;
+inline constexpr std::int64_t kRawChunk = 256;        // the largest block of a type without kernels
 inline constexpr std::int64_t kDensePrefetch = 8192;  // bytes ahead
 
 // load<Parity>(unit, k, column): weights of outputs `column` and following for input k; k % 2 is
@@ -119,11 +120,11 @@ inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, 
 }
 
 // fill(k, count, tile) writes [count][kUnitColumns] f32.
-template <typename Fill>
+template <std::int64_t Chunk = kDenseChunk, typename Fill>
 void tiled_matmul(const MatmulTask& t, Fill fill) {
   auto* tile = reinterpret_cast<float*>(t.scratch);
-  for (std::int64_t k = 0; k < t.in; k += kDenseChunk) {
-    const std::int64_t count = t.in - k < kDenseChunk ? t.in - k : kDenseChunk;
+  for (std::int64_t k = 0; k < t.in; k += Chunk) {
+    const std::int64_t count = t.in - k < Chunk ? t.in - k : Chunk;
     fill(k, count, tile);
     dense_chunk<DenseF32, 1>(t, reinterpret_cast<const std::byte*>(tile), false, k, count);
   }
@@ -171,8 +172,8 @@ void dense_matmul(const MatmulTask& t) {
 inline void raw_matmul(const MatmulTask& t) {
   const DTypeInfo& type = info(t.dtype);
   const std::int64_t row_size = row_bytes(t.dtype, t.in);
-  float* row = reinterpret_cast<float*>(t.scratch) + kUnitColumns * kDenseChunk;
-  tiled_matmul(t, [&](std::int64_t k, std::int64_t count, float* tile) {
+  float* row = reinterpret_cast<float*>(t.scratch) + kUnitColumns * kRawChunk;
+  tiled_matmul<kRawChunk>(t, [&](std::int64_t k, std::int64_t count, float* tile) {
     const std::byte* blocks = t.unit + k / type.block_elements * type.block_bytes;
     for (std::int64_t r = 0; r < t.stored_rows; ++r) {
       quant::dequantize_row(t.dtype, blocks + r * row_size, row, count);

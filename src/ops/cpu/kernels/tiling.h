@@ -28,19 +28,21 @@ template <int N, typename Function>
 }
 
 // Calls f<R>(first row, group) so that all rows and groups of a unit are covered, R <= Tile; a call
-// covers `Groups` groups.
-template <int R, typename Function>
-inline void cover_rows(std::int64_t& row, std::int64_t rows, int group, Function& f) {
-  for (; row + R <= rows; row += R) f.template operator()<R>(row, group);
+// covers `Groups` groups. All groups of some rows come in a row: inputs are more than weights here.
+template <int R, int Groups, typename Function>
+inline void cover_rows(std::int64_t& row, std::int64_t rows, Function& f) {
+  for (; row + R <= rows; row += R) {
+    for (int group = 0; group < kUnitPanels * kGroupsPerPanel; group += Groups) {
+      f.template operator()<R>(row, group);
+    }
+  }
   // Not every number of rows: each is a kernel of its own to compile and to keep in caches.
-  if constexpr (R > 1) cover_rows<(R > 4 ? 4 : R / 2)>(row, rows, group, f);
+  if constexpr (R > 1) cover_rows<(R > 4 ? 4 : R / 2), Groups>(row, rows, f);
 }
 template <int Groups, int Tile, typename Function>
 inline void cover(std::int64_t rows, Function f) {
-  for (int group = 0; group < kUnitPanels * kGroupsPerPanel; group += Groups) {
-    std::int64_t row = 0;
-    cover_rows<Tile>(row, rows, group, f);
-  }
+  std::int64_t row = 0;
+  cover_rows<Tile, Groups>(row, rows, f);
 }
 
 }  // namespace
