@@ -99,8 +99,8 @@ void linear(benchmark::State& state, DType type) {
   const auto count = static_cast<std::size_t>(rows * kIn);
   std::vector<std::int8_t> codes(count);
   std::vector<float> scales(count / 32);
-  std::vector<std::int32_t> sums16(count / 16);
-  std::vector<std::int32_t> sums32(count / 32);
+  std::vector<std::int16_t> sums16(count / 16);
+  std::vector<std::int16_t> sums32(count / 32);
   ops::Activations in;
   in.forms = weights.front()->input_form();
   in.rows = rows;

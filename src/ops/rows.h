@@ -48,8 +48,8 @@ struct Activations {
   struct Quantized {
     std::int8_t* codes = nullptr;    // [rows, cols]
     float* scales = nullptr;         // [rows, cols / block]
-    std::int32_t* sums16 = nullptr;  // [rows, cols / 16]: sums of 16 codes
-    std::int32_t* sums32 = nullptr;  // [rows, cols / 32]
+    std::int16_t* sums16 = nullptr;  // [rows, cols / 16]: sums of 16 codes
+    std::int16_t* sums32 = nullptr;  // [rows, cols / 32]
   };
   Quantized q32;
   Quantized q256;

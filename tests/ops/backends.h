@@ -234,8 +234,8 @@ class ActivationBuffers {
   struct Quantized {
     std::vector<std::int8_t> codes;
     std::vector<float> scales;
-    std::vector<std::int32_t> sums16;
-    std::vector<std::int32_t> sums32;
+    std::vector<std::int16_t> sums16;
+    std::vector<std::int16_t> sums32;
     void allocate(std::int64_t rows, std::int64_t cols, std::int64_t block) {
       codes.resize(size(rows * cols));
       scales.resize(size(rows * cols / block));

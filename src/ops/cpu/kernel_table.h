@@ -95,7 +95,7 @@ struct KernelTable {
   void (*add)(const float* in, std::int64_t n, float* inout);
   void (*scale)(float factor, std::int64_t n, float* inout);
   void (*quantize)(const float* in, std::int64_t n, std::int64_t block, std::int8_t* codes,
-                   float* scales, std::int32_t* sums16, std::int32_t* sums32);
+                   float* scales, std::int16_t* sums16, std::int16_t* sums32);
   void (*activate)(Activation activation, const float* in, std::int64_t n, float* out);
   // out = activation(gate) * up, or what the activation says about `up`
   void (*gate)(Activation activation, const float* gate, const float* up, std::int64_t n,

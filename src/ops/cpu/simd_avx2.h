@@ -3,28 +3,39 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <immintrin.h>
 
 namespace mistral::ops::cpu {
 namespace {
 
-// Per lane: acc + sum of 4 products of unsigned codes and signed values.
+// Per lane: acc + sum of 4 products of unsigned codes and signed values; acc + sum of 2 products of
+// signed 16-bit numbers.
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
 inline constexpr bool kHasVnni = true;
 inline __m256i dot4_bytes(__m256i acc, __m256i codes, __m256i values) {
   return _mm256_dpbusd_epi32(acc, codes, values);
+}
+inline __m256i dot2_words(__m256i acc, __m256i a, __m256i b) {
+  return _mm256_dpwssd_epi32(acc, a, b);
 }
 #elif defined(__AVXVNNI__)
 inline constexpr bool kHasVnni = true;
 inline __m256i dot4_bytes(__m256i acc, __m256i codes, __m256i values) {
   return _mm256_dpbusd_avx_epi32(acc, codes, values);
 }
+inline __m256i dot2_words(__m256i acc, __m256i a, __m256i b) {
+  return _mm256_dpwssd_avx_epi32(acc, a, b);
+}
 #else
 inline constexpr bool kHasVnni = false;
 inline __m256i dot4_bytes(__m256i acc, __m256i codes, __m256i values) {
   const __m256i pairs = _mm256_maddubs_epi16(codes, values);
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline __m256i dot2_words(__m256i acc, __m256i a, __m256i b) {
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
 }
 #endif
 
@@ -129,10 +140,6 @@ struct Simd {
       v[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
     }
   }
-  static F load_u8(const std::uint8_t* p) {
-    return _mm256_cvtepi32_ps(
-        _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
-  }
   static F load_i8(const std::uint8_t* p) {
     return _mm256_cvtepi32_ps(
         _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
@@ -140,6 +147,10 @@ struct Simd {
 
   static I int_zero() { return _mm256_setzero_si256(); }
   static I int_set1(std::int32_t x) { return _mm256_set1_epi32(x); }
+  template <int Factor>
+  static I int_broadcast(const std::int16_t* p) {
+    return _mm256_madd_epi16(_mm256_set1_epi16(*p), _mm256_set1_epi32(Factor));
+  }
   static I int_sub(I a, I b) { return _mm256_sub_epi32(a, b); }
   static I int_add(I a, I b) { return _mm256_add_epi32(a, b); }
   static std::int32_t int_reduce_add(I a) {
@@ -176,6 +187,39 @@ struct Simd {
   static I add_words(I acc, I words) {
     return _mm256_add_epi32(acc, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
   }
+  // As 16-bit pairs, both the same, where sums are of 16 bits.
+  template <bool Signed>
+  static I load_scale(const std::uint8_t* p) {
+    const __m128i x = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    if constexpr (!kWordSums) return Signed ? _mm256_cvtepi8_epi32(x) : _mm256_cvtepu8_epi32(x);
+    const __m256i all = _mm256_broadcastq_epi64(x);
+    if constexpr (Signed) {
+      const __m256i high =
+          _mm256_setr_epi8(-1, 0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3,  //
+                           -1, 4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7);
+      return _mm256_srai_epi16(_mm256_shuffle_epi8(all, high), 8);
+    } else {
+      const __m256i low =
+          _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1,  //
+                           4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1);
+      return _mm256_shuffle_epi8(all, low);
+    }
+  }
+  static I add_scaled(I acc, I sums, I scale) {
+    return _mm256_add_epi32(
+        acc, kWordSums ? _mm256_madd_epi16(sums, scale) : _mm256_mullo_epi32(sums, scale));
+  }
+  template <bool Signed>
+  static I widen(const std::uint8_t* p) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return Signed ? _mm256_cvtepi8_epi16(x) : _mm256_cvtepu8_epi16(x);
+  }
+  static I broadcast_pair(const std::int16_t* p) {
+    std::int32_t pair = 0;
+    std::memcpy(&pair, p, sizeof(pair));
+    return _mm256_set1_epi32(pair);
+  }
+  static I add_pairs(I acc, I pairs, I values) { return dot2_words(acc, pairs, values); }
   // Both sides signed.
   static I dot4_signed(I acc, B codes, I values) {
     return dot4(acc, _mm256_abs_epi8(codes), _mm256_sign_epi8(values, codes));
@@ -183,8 +227,15 @@ struct Simd {
 
   static B load_bytes(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static void store_bytes(void* p, B x) { _mm256_storeu_si256(static_cast<__m256i*>(p), x); }
+  static void interleave(const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a));
+    const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi8(x, y));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), _mm_unpackhi_epi8(x, y));
+  }
   static B bytes_set1(std::uint8_t x) { return _mm256_set1_epi8(static_cast<char>(x)); }
   static B bytes_and(B a, B b) { return _mm256_and_si256(a, b); }
+  static B bytes_sub(B a, B b) { return _mm256_sub_epi8(a, b); }
   static B bytes_or(B a, B b) { return _mm256_or_si256(a, b); }
   static B bytes_xor(B a, B b) { return _mm256_xor_si256(a, b); }
   static B shift_right(B a, int n) { return _mm256_srli_epi16(a, n); }

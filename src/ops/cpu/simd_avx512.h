@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <immintrin.h>
 
@@ -99,10 +100,6 @@ struct Simd {
       v[i + 12] = _mm512_shuffle_f32x4(odd_low, odd_high, 0xDD);
     }
   }
-  static F load_u8(const std::uint8_t* p) {
-    return _mm512_cvtepi32_ps(
-        _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
-  }
   static F load_i8(const std::uint8_t* p) {
     return _mm512_cvtepi32_ps(
         _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
@@ -110,6 +107,11 @@ struct Simd {
 
   static I int_zero() { return _mm512_setzero_si512(); }
   static I int_set1(std::int32_t x) { return _mm512_set1_epi32(x); }
+  // Factor * *p in all lanes.
+  template <int Factor>
+  static I int_broadcast(const std::int16_t* p) {
+    return _mm512_madd_epi16(_mm512_set1_epi16(*p), _mm512_set1_epi32(Factor));
+  }
   static I int_sub(I a, I b) { return _mm512_sub_epi32(a, b); }
   static I int_add(I a, I b) { return _mm512_add_epi32(a, b); }
   static std::int32_t int_reduce_add(I a) { return _mm512_reduce_add_epi32(a); }
@@ -128,11 +130,41 @@ struct Simd {
   }
   // Per lane: acc + sum of 4 products of codes (unsigned) and values (signed).
   static I dot4(I acc, B codes, I values) { return _mm512_dpbusd_epi32(acc, codes, values); }
+  // kLanes scales of 8 bits, for add_scaled(): acc + sums * scale.
+  template <bool Signed>
+  static I load_scale(const std::uint8_t* p) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return Signed ? _mm512_cvtepi8_epi32(x) : _mm512_cvtepu8_epi32(x);
+  }
+  static I add_scaled(I acc, I sums, I scale) {
+    return _mm512_add_epi32(acc, _mm512_mullo_epi32(sums, scale));
+  }
+  // 2 * kLanes numbers of 8 bits, as 16 bits.
+  template <bool Signed>
+  static I widen(const std::uint8_t* p) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return Signed ? _mm512_cvtepi8_epi16(x) : _mm512_cvtepu8_epi16(x);
+  }
+  // Per lane: acc + sum of 2 products of 16-bit numbers, of which one pair is the same for all.
+  static I broadcast_pair(const std::int16_t* p) {
+    std::int32_t pair = 0;
+    std::memcpy(&pair, p, sizeof(pair));
+    return _mm512_set1_epi32(pair);
+  }
+  static I add_pairs(I acc, I pairs, I values) { return _mm512_dpwssd_epi32(acc, pairs, values); }
 
   static B load_bytes(const void* p) { return _mm512_loadu_si512(p); }
   static void store_bytes(void* p, B x) { _mm512_storeu_si512(p, x); }
+  // a[0], b[0], a[1] ... of 16 bytes each
+  static void interleave(const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a));
+    const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi8(x, y));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), _mm_unpackhi_epi8(x, y));
+  }
   static B bytes_set1(std::uint8_t x) { return _mm512_set1_epi8(static_cast<char>(x)); }
   static B bytes_and(B a, B b) { return _mm512_and_si512(a, b); }
+  static B bytes_sub(B a, B b) { return _mm512_sub_epi8(a, b); }
   static B bytes_or(B a, B b) { return _mm512_or_si512(a, b); }
   static B bytes_xor(B a, B b) { return _mm512_xor_si512(a, b); }
   // Shifts of 16-bit lanes; the caller masks what crossed a byte.

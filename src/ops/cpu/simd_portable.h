@@ -126,9 +126,6 @@ struct Simd {
       for (int j = 0; j < i; ++j) std::swap(v[i].v[j], v[j].v[i]);
     }
   }
-  static F load_u8(const std::uint8_t* p) {
-    return each<F>([=](int i) { return static_cast<float>(p[i]); });
-  }
   static F load_i8(const std::uint8_t* p) {
     return each<F>([=](int i) { return static_cast<float>(static_cast<std::int8_t>(p[i])); });
   }
@@ -136,6 +133,10 @@ struct Simd {
   static I int_zero() { return int_set1(0); }
   static I int_set1(std::int32_t x) {
     return each<I>([=](int) { return x; });
+  }
+  template <int Factor>
+  static I int_broadcast(const std::int16_t* p) {
+    return int_set1(Factor * *p);
   }
   static I int_sub(const I& a, const I& b) {
     return each<I>([&](int i) { return a.v[i] - b.v[i]; });
@@ -176,6 +177,37 @@ struct Simd {
       return sum;
     });
   }
+  template <bool Signed>
+  static I load_scale(const std::uint8_t* p) {
+    return each<I>([=](int i) { return number<Signed>(p[i]); });
+  }
+  static I add_scaled(const I& acc, const I& sums, const I& scale) {
+    return each<I>([&](int i) { return acc.v[i] + sums.v[i] * scale.v[i]; });
+  }
+  // A lane holds two numbers of 16 bits.
+  template <bool Signed>
+  static I widen(const std::uint8_t* p) {
+    I r;
+    for (int i = 0; i < kLanes; ++i) {
+      const std::int16_t pair[2] = {number<Signed>(p[2 * i]), number<Signed>(p[2 * i + 1])};
+      std::memcpy(&r.v[i], pair, sizeof(pair));
+    }
+    return r;
+  }
+  static I broadcast_pair(const std::int16_t* p) {
+    std::int32_t pair = 0;
+    std::memcpy(&pair, p, sizeof(pair));
+    return int_set1(pair);
+  }
+  static I add_pairs(const I& acc, const I& pairs, const I& values) {
+    std::int16_t b[2];
+    std::memcpy(b, values.v, sizeof(b));  // all lanes hold the same 2 values
+    return each<I>([&](int i) {
+      std::int16_t a[2];
+      std::memcpy(a, &pairs.v[i], sizeof(a));
+      return acc.v[i] + a[0] * b[0] + a[1] * b[1];
+    });
+  }
   static I dot4_signed(const I& acc, const B& codes, const I& values) {
     std::int8_t a[4];
     std::memcpy(a, values.v, 4);
@@ -192,11 +224,20 @@ struct Simd {
     return r;
   }
   static void store_bytes(void* p, const B& x) { std::memcpy(p, x.v, sizeof(x.v)); }
+  static void interleave(const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out) {
+    for (int i = 0; i < 16; ++i) {
+      out[2 * i] = a[i];
+      out[2 * i + 1] = b[i];
+    }
+  }
   static B bytes_set1(std::uint8_t x) {
     return each<B>([=](int) { return x; });
   }
   static B bytes_and(const B& a, const B& b) {
     return each<B>([&](int i) { return a.v[i] & b.v[i]; });
+  }
+  static B bytes_sub(const B& a, const B& b) {
+    return each<B>([&](int i) { return a.v[i] - b.v[i]; });
   }
   static B bytes_or(const B& a, const B& b) {
     return each<B>([&](int i) { return a.v[i] | b.v[i]; });
@@ -228,6 +269,10 @@ struct Simd {
   }
 
  private:
+  template <bool Signed>
+  static std::int16_t number(std::uint8_t x) {
+    return Signed ? static_cast<std::int8_t>(x) : x;
+  }
   static void write16(std::byte* p, int i, std::uint16_t x) {
     std::memcpy(p + 2 * i, &x, 2);
   }

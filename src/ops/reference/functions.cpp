@@ -93,7 +93,7 @@ void rotate(const RopeTable& table, std::int64_t row, float* head) {
 }
 
 void quantize(const float* in, std::int64_t n, std::int64_t block, std::int8_t* codes,
-              float* scales, std::int32_t* sums16, std::int32_t* sums32) {
+              float* scales, std::int16_t* sums16, std::int16_t* sums32) {
   for (std::int64_t i = 0; i < n / 16; ++i) sums16[i] = 0;
   for (std::int64_t i = 0; i < n / 32; ++i) sums32[i] = 0;
   for (std::int64_t b = 0; b < n / block; ++b) {
@@ -105,8 +105,8 @@ void quantize(const float* in, std::int64_t n, std::int64_t block, std::int8_t* 
     const float inverse = largest > 0.0F ? 127.0F / largest : 0.0F;
     for (std::int64_t i = b * block; i < (b + 1) * block; ++i) {
       codes[i] = static_cast<std::int8_t>(std::nearbyint(in[i] * inverse));
-      sums16[i / 16] += codes[i];
-      sums32[i / 32] += codes[i];
+      sums16[i / 16] = static_cast<std::int16_t>(sums16[i / 16] + codes[i]);
+      sums32[i / 32] = static_cast<std::int16_t>(sums32[i / 32] + codes[i]);
     }
   }
 }

@@ -25,6 +25,6 @@ void rotate(const RopeTable& table, std::int64_t row, float* head);
 // sums of codes; n is a multiple of the block. In float, as the kernels do it: the codes are to be
 // equal.
 void quantize(const float* in, std::int64_t n, std::int64_t block, std::int8_t* codes,
-              float* scales, std::int32_t* sums16, std::int32_t* sums32);
+              float* scales, std::int16_t* sums16, std::int16_t* sums32);
 
 }  // namespace mistral::ops::reference

@@ -16,13 +16,22 @@ namespace {
 
 inline constexpr std::int64_t kChunk = 256;
 
-// Scales of a chunk of 16 outputs.
+// Scales of a chunk of 16 outputs in a format with blocks of 32.
 struct alignas(64) ChunkScales {
-  float scale[16][16];  // [sub-block][output]
-  float offset[16][16];
+  float scale[8][16];  // [block][output]
+  float offset[8][16];
 };
 
-// value = scale * (code - 2^kZeroShift), or scale * code + offset.
+// What a block of 256 of 16 outputs holds beside codes.
+struct alignas(64) BlockScales {
+  std::uint8_t scale[16][16];  // [sub-block][output], int8 where kSignedScales
+  std::uint8_t offset[8][32];  // [pair of sub-blocks][output][sub-block of the pair], as scales
+  float factor[16];            // of scales
+  float offset_factor[16];     // of offsets
+};
+
+// value = scale * (code - 2^kZeroShift), or scale * code + offset; of K types, scale and offset are
+// products of an integer and a factor.
 template <int Block, int BlockBytes, int SubBlock, int Bits, int Phase, bool HasOffset,
           int ZeroShift, bool Signed = false>
 struct FormatBase {
@@ -37,11 +46,11 @@ struct FormatBase {
   static constexpr bool kHasOffset = HasOffset;
   static constexpr int kZeroShift = ZeroShift;  // 0: none
   static constexpr bool kSigned = Signed;       // codes are signed and Simd multiplies them so
-  static constexpr bool kWide = Block == 256;   // one activation scale per 256 inputs, else per 32
+  static constexpr bool kSignedScales = Block == 256 && !HasOffset;
 };
 
 // Every format has
-//   scales(chunk, sub_blocks, out)
+//   scales(chunk, blocks, out), or, where a chunk is one block, scales(chunk, out)
 //   codes<P>(chunk, phase, step, i): the vector at byte i of a step's 64.
 template <DType Type>
 struct Format;
@@ -75,8 +84,8 @@ inline Simd::B fifth_bits(const std::uint8_t* source, int step, int i) {
 }
 
 template <class Fmt>
-inline void scales_of_32(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
-  for (int s = 0; s < sub_blocks; ++s) {
+inline void scales_of_32(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
+  for (int s = 0; s < blocks; ++s) {
     const std::uint8_t* block = chunk + s * Fmt::kBlockStride;
     each_lane_vector([&](int lane) {
       Simd::store(out.scale[s] + lane, f16_scales(block, lane));
@@ -89,8 +98,8 @@ inline void scales_of_32(const std::uint8_t* chunk, int sub_blocks, ChunkScales&
 
 template <>
 struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 4, 1, false, 3> {
-  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, sub_blocks, out);
+  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, blocks, out);
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
@@ -99,8 +108,8 @@ struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 4, 1, false, 3> {
 };
 template <>
 struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 4, 1, true, 0> {
-  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, sub_blocks, out);
+  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, blocks, out);
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
@@ -109,8 +118,8 @@ struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 4, 1, true, 0> {
 };
 template <>
 struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 5, 1, false, 4> {
-  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, sub_blocks, out);
+  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, blocks, out);
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
@@ -120,8 +129,8 @@ struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 5, 1, false, 4> {
 };
 template <>
 struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 5, 1, true, 0> {
-  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, sub_blocks, out);
+  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, blocks, out);
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
@@ -132,8 +141,8 @@ struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 5, 1, true, 0> {
 template <>
 struct Format<DType::kQ8_0>
     : FormatBase<32, 34, 32, 8, 1, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot> {
-  static void scales(const std::uint8_t* chunk, int sub_blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, sub_blocks, out);
+  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
+    scales_of_32<Format>(chunk, blocks, out);
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
@@ -142,50 +151,42 @@ struct Format<DType::kQ8_0>
   }
 };
 
-// scale[first + j] = d * scales[j], offset[first + j] = -dmin * mins[j] for four sub-blocks, whose
-// integers stand as [4][16] bytes.
-inline void store_four(const std::uint8_t* d, const std::uint8_t* dmin, const std::uint8_t* scales,
-                       const std::uint8_t* mins, int first, ChunkScales& out) {
-  each_lane_vector([&](int lane) {
-    const Simd::F factor = f16_scales(d, lane);
-    const Simd::F min_factor = Simd::sub(Simd::zero(), f16_scales(dmin, lane));
-    for (int j = 0; j < 4; ++j) {
-      Simd::store(out.scale[first + j] + lane,
-                  Simd::mul(factor, Simd::load_u8(scales + 16 * j + lane)));
-      Simd::store(out.offset[first + j] + lane,
-                  Simd::mul(min_factor, Simd::load_u8(mins + 16 * j + lane)));
-    }
-  });
+inline void pair_offsets(const std::uint8_t (*from)[16], int sub_blocks, BlockScales& out) {
+  for (int j = 0; j < sub_blocks; j += 2) Simd::interleave(from[j], from[j + 1], out.offset[j / 2]);
+}
+inline void put_factors(const std::uint8_t* d, float* out) {
+  each_lane_vector([&](int lane) { Simd::store(out + lane, f16_scales(d, lane)); });
+}
+inline void put_min_factors(const std::uint8_t* dmin, float* out) {
+  each_lane_vector(
+      [&](int lane) { Simd::store(out + lane, Simd::sub(Simd::zero(), f16_scales(dmin, lane))); });
 }
 
 // The 6-bit scales and mins of Q4_K and Q5_K: 12 bytes a row, here [12][16], after d and dmin.
 // Bytes 0-3 and 4-7 hold scales and mins of sub-blocks 0-3 in their low 6 bits, and in the upper 2
 // the upper bits of sub-blocks 4-7, whose lower 4 bits are the nibbles of bytes 8-11.
-inline void scales_and_mins(const std::uint8_t* block, ChunkScales& out) {
-  alignas(64) std::uint8_t scales[2][64];
-  alignas(64) std::uint8_t mins[2][64];
+inline void scales_and_mins(const std::uint8_t* block, BlockScales& out) {
+  alignas(64) std::uint8_t mins[8][16];
   const std::uint8_t* packed = block + 64;
   each_byte_vector([&](int i) {
     const Simd::B a = Simd::load_bytes(packed + i);
     const Simd::B b = Simd::load_bytes(packed + 64 + i);
     const Simd::B c = Simd::load_bytes(packed + 128 + i);
-    Simd::store_bytes(scales[0] + i, masked(a, 63));
+    Simd::store_bytes(out.scale[0] + i, masked(a, 63));
     Simd::store_bytes(mins[0] + i, masked(b, 63));
-    Simd::store_bytes(scales[1] + i,
+    Simd::store_bytes(out.scale[4] + i,
                       Simd::bytes_or(masked(c, 15), masked(Simd::shift_right(a, 2), 0x30)));
-    Simd::store_bytes(mins[1] + i, Simd::bytes_or(masked(Simd::shift_right(c, 4), 15),
+    Simd::store_bytes(mins[4] + i, Simd::bytes_or(masked(Simd::shift_right(c, 4), 15),
                                                   masked(Simd::shift_right(b, 2), 0x30)));
   });
-  for (int half = 0; half < 2; ++half) {
-    store_four(block, block + 32, scales[half], mins[half], 4 * half, out);
-  }
+  pair_offsets(mins, 8, out);
+  put_factors(block, out.factor);
+  put_min_factors(block + 32, out.offset_factor);
 }
 
 template <>
 struct Format<DType::kQ4_K> : FormatBase<256, 144, 32, 4, 2, true, 0> {
-  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
-    scales_and_mins(chunk, out);
-  }
+  static void scales(const std::uint8_t* chunk, BlockScales& out) { scales_and_mins(chunk, out); }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     const Simd::B x = Simd::load_bytes(chunk + 256 + 64 * (8 * phase + step) + i);
@@ -195,9 +196,7 @@ struct Format<DType::kQ4_K> : FormatBase<256, 144, 32, 4, 2, true, 0> {
 
 template <>
 struct Format<DType::kQ5_K> : FormatBase<256, 176, 32, 5, 2, true, 0> {
-  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
-    scales_and_mins(chunk, out);
-  }
+  static void scales(const std::uint8_t* chunk, BlockScales& out) { scales_and_mins(chunk, out); }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     const Simd::B x = Simd::load_bytes(chunk + 48 * 16 + 64 * (8 * phase + step) + i);
@@ -211,14 +210,14 @@ struct Format<DType::kQ5_K> : FormatBase<256, 176, 32, 5, 2, true, 0> {
 
 template <>
 struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 6, 8, false, 5> {
-  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
-    each_lane_vector([&](int lane) {
-      const Simd::F d = f16_scales(chunk + 208 * 16, lane);
-      for (int j = 0; j < 16; ++j) {
-        Simd::store(out.scale[j] + lane,
-                    Simd::mul(d, Simd::load_i8(chunk + 192 * 16 + 16 * j + lane)));
-      }
-    });
+  static void scales(const std::uint8_t* chunk, BlockScales& out) {
+    for (int j = 0; j < 16; j += 4) {
+      each_byte_vector([&](int i) {
+        Simd::store_bytes(out.scale[j] + i, Simd::load_bytes(chunk + 192 * 16 + 16 * j + i));
+      });
+    }
+    pair_offsets(out.scale, 16, out);  // the zero point of codes
+    put_factors(chunk + 208 * 16, out.factor);
   }
   // Half a block holds four runs of 32 codes (two sub-blocks each): low nibbles of the first and
   // second 32 bytes, then their high nibbles; 2 more bits come from the high array.
@@ -239,17 +238,18 @@ struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 6, 8, false, 5> {
 
 template <>
 struct Format<DType::kQ2_K> : FormatBase<256, 84, 16, 2, 8, true, 0> {
-  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
+  static void scales(const std::uint8_t* chunk, BlockScales& out) {
+    alignas(64) std::uint8_t mins[16][16];
     for (int quarter = 0; quarter < 4; ++quarter) {
-      alignas(64) std::uint8_t scales[64];
-      alignas(64) std::uint8_t mins[64];
       each_byte_vector([&](int i) {
         const Simd::B x = Simd::load_bytes(chunk + 64 * quarter + i);
-        Simd::store_bytes(scales + i, masked(x, 15));
-        Simd::store_bytes(mins + i, masked(Simd::shift_right(x, 4), 15));
+        Simd::store_bytes(out.scale[4 * quarter] + i, masked(x, 15));
+        Simd::store_bytes(mins[4 * quarter] + i, masked(Simd::shift_right(x, 4), 15));
       });
-      store_four(chunk + 80 * 16, chunk + 82 * 16, scales, mins, 4 * quarter, out);
     }
+    pair_offsets(mins, 16, out);
+    put_factors(chunk + 80 * 16, out.factor);
+    put_min_factors(chunk + 82 * 16, out.offset_factor);
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
@@ -261,28 +261,24 @@ struct Format<DType::kQ2_K> : FormatBase<256, 84, 16, 2, 8, true, 0> {
 template <>
 struct Format<DType::kQ3_K> : FormatBase<256, 110, 16, 3, 8, false, 2> {
   // 6-bit scales, offset by 32: [12][16], lower nibbles in bytes 0-7, upper bits in bytes 8-11.
-  static void scales(const std::uint8_t* chunk, int, ChunkScales& out) {
+  static void scales(const std::uint8_t* chunk, BlockScales& out) {
     const std::uint8_t* packed = chunk + 96 * 16;
-    alignas(64) std::uint8_t scales[4][64];
+    const Simd::B zero = Simd::bytes_set1(32);
     each_byte_vector([&](int i) {
       const Simd::B a = Simd::load_bytes(packed + i);
       const Simd::B b = Simd::load_bytes(packed + 64 + i);
       const Simd::B h = Simd::load_bytes(packed + 128 + i);
       const auto put = [&](int quarter, Simd::B low, Simd::B high) {
-        Simd::store_bytes(scales[quarter] + i, Simd::bytes_or(masked(low, 15), masked(high, 0x30)));
+        const Simd::B scale = Simd::bytes_or(masked(low, 15), masked(high, 0x30));
+        Simd::store_bytes(out.scale[4 * quarter] + i, Simd::bytes_sub(scale, zero));
       };
       put(0, a, Simd::shift_left(h, 4));
       put(1, b, Simd::shift_left(h, 2));
       put(2, Simd::shift_right(a, 4), h);
       put(3, Simd::shift_right(b, 4), Simd::shift_right(h, 2));
     });
-    each_lane_vector([&](int lane) {
-      const Simd::F d = f16_scales(chunk + 108 * 16, lane);
-      for (int j = 0; j < 16; ++j) {
-        const Simd::F x = Simd::load_u8(scales[j / 4] + 16 * (j % 4) + lane);
-        Simd::store(out.scale[j] + lane, Simd::mul(d, Simd::sub(x, Simd::set1(32.0F))));
-      }
-    });
+    pair_offsets(out.scale, 16, out);  // the zero point of codes
+    put_factors(chunk + 108 * 16, out.factor);
   }
   // The high bit adds 4; codes are offset by 4.
   template <int P>

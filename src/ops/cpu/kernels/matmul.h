@@ -3,6 +3,7 @@
 
 #include "ops/cpu/kernels/dense_matmul.h"
 #include "ops/cpu/kernels/int8_matmul.h"
+#include "ops/cpu/kernels/k_matmul.h"
 
 namespace mistral::ops::cpu {
 namespace {
@@ -20,15 +21,15 @@ void matmul(const MatmulTask& t) {
     case DType::kQ8_0:
       return int8_matmul<DType::kQ8_0>(t);
     case DType::kQ2_K:
-      return int8_matmul<DType::kQ2_K>(t);
+      return k_matmul<DType::kQ2_K>(t);
     case DType::kQ3_K:
-      return int8_matmul<DType::kQ3_K>(t);
+      return k_matmul<DType::kQ3_K>(t);
     case DType::kQ4_K:
-      return int8_matmul<DType::kQ4_K>(t);
+      return k_matmul<DType::kQ4_K>(t);
     case DType::kQ5_K:
-      return int8_matmul<DType::kQ5_K>(t);
+      return k_matmul<DType::kQ5_K>(t);
     case DType::kQ6_K:
-      return int8_matmul<DType::kQ6_K>(t);
+      return k_matmul<DType::kQ6_K>(t);
     case DType::kF32:
       return dense_matmul<DenseF32>(t);
     case DType::kF16:

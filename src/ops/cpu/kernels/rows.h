@@ -65,7 +65,7 @@ void scale(float factor, std::int64_t n, float* inout) {
 // Symmetric: scale = largest magnitude / 127 over the block. The last block may be shorter than
 // `block`, but rows are multiples of 32.
 void quantize(const float* in, std::int64_t n, std::int64_t block, std::int8_t* codes,
-              float* scales, std::int32_t* sums16, std::int32_t* sums32) {
+              float* scales, std::int16_t* sums16, std::int16_t* sums32) {
   for (std::int64_t b = 0; b < n; b += block) {
     const std::int64_t count = n - b < block ? n - b : block;
     Simd::F largest = Simd::zero();
@@ -82,10 +82,12 @@ void quantize(const float* in, std::int64_t n, std::int64_t block, std::int8_t* 
         Simd::store_i8(codes + b + i + j, q);
         sum = Simd::int_add(sum, q);
       }
-      sums16[(b + i) / 16] = Simd::int_reduce_add(sum);
+      sums16[(b + i) / 16] = static_cast<std::int16_t>(Simd::int_reduce_add(sum));
     }
   }
-  for (std::int64_t i = 0; i < n / 32; ++i) sums32[i] = sums16[2 * i] + sums16[2 * i + 1];
+  for (std::int64_t i = 0; i < n / 32; ++i) {
+    sums32[i] = static_cast<std::int16_t>(sums16[2 * i] + sums16[2 * i + 1]);
+  }
 }
 
 void activate(Activation a, const float* in, std::int64_t n, float* out) {
