@@ -7,6 +7,15 @@ namespace {
 
 constexpr std::size_t kAlignment = 64;
 
+// Kernels go over a stretch of inputs of many rows at a time. Rows that start a large power of two
+// apart would meet in few sets of the caches and drive each other out; an odd number of stretches
+// apart, they use all sets.
+constexpr std::int64_t kStretchOfValues = 128;
+constexpr std::int64_t kStretchOfCodes = 256;
+std::int64_t gap_of(std::int64_t cols, std::int64_t stretch) {
+  return cols % (2 * stretch) == 0 ? stretch : 0;
+}
+
 // Hands out one part of a buffer after the other; without a buffer, only counts them.
 class Parts {
  public:
@@ -17,8 +26,10 @@ class Parts {
     const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
     size_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
   }
-  void place(Activations::Quantized& q, std::int64_t count, std::int64_t block) {
-    place(q.codes, count);
+  void place(Activations::Quantized& q, std::int64_t rows, std::int64_t cols, std::int64_t block) {
+    const std::int64_t count = rows * cols;
+    q.codes_gap = gap_of(cols, kStretchOfCodes);
+    place(q.codes, rows * (cols + q.codes_gap));
     place(q.scales, count / block);
     place(q.sums16, count / 16);
     place(q.sums32, count / 32);
@@ -33,9 +44,10 @@ class Parts {
 // Bytes of all forms of `a`, which are placed at `base` unless that is null.
 std::size_t place_forms(Activations& a, std::byte* base) {
   Parts parts(base);
-  parts.place(a.values, a.rows * a.cols);
-  if ((a.forms & kFormQ8x32) != 0) parts.place(a.q32, a.rows * a.cols, 32);
-  if ((a.forms & kFormQ8x256) != 0) parts.place(a.q256, a.rows * a.cols, 256);
+  a.values_gap = gap_of(a.cols, kStretchOfValues);
+  parts.place(a.values, a.rows * (a.cols + a.values_gap));
+  if ((a.forms & kFormQ8x32) != 0) parts.place(a.q32, a.rows, a.cols, 32);
+  if ((a.forms & kFormQ8x256) != 0) parts.place(a.q256, a.rows, a.cols, 256);
   if ((a.forms & kFormBF16) != 0) parts.place(a.bf16, a.rows * ((a.cols + 1) / 2));
   return parts.size();
 }

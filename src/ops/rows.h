@@ -44,17 +44,22 @@ struct Activations {
   unsigned forms = kFormF32;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  float* values = nullptr;  // [rows, cols]
+  float* values = nullptr;      // [rows, cols]
+  std::int64_t values_gap = 0;  // elements between one row and the next
   struct Quantized {
     std::int8_t* codes = nullptr;    // [rows, cols]
     float* scales = nullptr;         // [rows, cols / block]
     std::int16_t* sums16 = nullptr;  // [rows, cols / 16]: sums of 16 codes
     std::int16_t* sums32 = nullptr;  // [rows, cols / 32]
+    std::int64_t codes_gap = 0;      // as values_gap
   };
   Quantized q32;
   Quantized q256;
   std::uint32_t* bf16 = nullptr;  // [rows, (cols + 1) / 2] pairs
-  [[nodiscard]] Rows as_rows() const { return {values, rows, cols, cols}; }
+  [[nodiscard]] Rows as_rows() const { return {values, rows, cols, cols + values_gap}; }
+  [[nodiscard]] std::int8_t* codes(const Quantized& q, std::int64_t row) const {
+    return q.codes + row * (cols + q.codes_gap);
+  }
 };
 
 }  // namespace mistral::ops

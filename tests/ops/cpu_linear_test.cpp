@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "ops/activation_buffer.h"
 #include "ops/backends.h"
 #include "ops/matrix.h"
 #include "quant/dequantize.h"
@@ -125,6 +126,26 @@ TEST_P(CpuLinear, RowsDoNotDependOnTheirBatchOrTheThreads) {
     ActivationBuffers again = activations(*backends_.threaded, x, kRows, *weight_again);
     again.expect_same(buffers);
     test::expect_same_bits(product(*backends_.threaded, *weight_again, again.view()), whole);
+  }
+}
+
+// Buffers leave gaps between rows whose distance would be bad for caches.
+TEST_P(CpuLinear, GapsBetweenRowsChangeNothing) {
+  constexpr std::int64_t kRows = 9;
+  constexpr std::int64_t kIn = 512;
+  ActivationBuffer gaps;
+  for (const DType dtype : weight_types()) {
+    SCOPED_TRACE(std::string(name(dtype)));
+    const Matrix matrix(dtype, 37, kIn, 5);
+    const auto weight = packed(*backends_.cpu, matrix.view);
+    const auto x = test::random_values(kRows * kIn, 6);
+    ActivationBuffers dense = activations(*backends_.cpu, x, kRows, *weight);
+    const Activations apart = gaps.view(kRows, kIn, weight->input_form());
+    ASSERT_GT(apart.values_gap, 0);
+    ASSERT_EQ(apart.q256.codes_gap > 0, weight->input_form() == kFormQ8x256);
+    backends_.cpu->quantize({x.data(), kRows, kIn, kIn}, apart);
+    test::expect_same_bits(product(*backends_.cpu, *weight, apart),
+                           product(*backends_.cpu, *weight, dense.view()));
   }
 }
 

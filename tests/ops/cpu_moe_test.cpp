@@ -22,7 +22,7 @@ using test::packed;
 class CpuMoe : public test::PerKernelSet {};
 
 struct MoeShape {
-  std::int64_t hidden = 256;
+  std::int64_t hidden = 512;  // of rows with gaps between them
   std::int64_t intermediate = 256;
   std::int32_t experts = 5;
   std::int32_t used = 2;

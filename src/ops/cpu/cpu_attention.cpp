@@ -181,7 +181,7 @@ void CpuBackend::attention(const AttentionParams& params, const LayerCache& cach
       float sum = task.sums[i];
       if (params.sinks != nullptr) sum += std::exp(params.sinks[head] - task.maxima[i]);
       kernels_.scale(1.0F / sum, cache.value_dim, values);
-      std::memcpy(out.values + (row + i / tile.heads) * out.cols + head * cache.value_dim, values,
+      std::memcpy(out.as_rows().row(row + i / tile.heads) + head * cache.value_dim, values,
                   sizeof(float) * static_cast<std::size_t>(cache.value_dim));
     }
   };

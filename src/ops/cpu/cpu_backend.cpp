@@ -63,9 +63,9 @@ std::unique_ptr<Weight> CpuBackend::keep(const TensorView& source,
 }
 
 void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {
-  const float* values = out.values + row * out.cols;
+  const float* values = out.as_rows().row(row);
   const auto run = [&](const Activations::Quantized& q, std::int64_t block) {
-    kernels_.quantize(values, out.cols, block, q.codes + row * out.cols,
+    kernels_.quantize(values, out.cols, block, out.codes(q, row),
                       q.scales + row * (out.cols / block), q.sums16 + row * (out.cols / 16),
                       q.sums32 + row * (out.cols / 32));
   };
@@ -95,7 +95,7 @@ void CpuBackend::embed(const Weight& table, std::span<const TokenId> ids, float 
 void CpuBackend::norm(const NormParams& params, ConstRows in, Activations out) {
   over_rows(in.rows, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t i = begin; i < end; ++i) {
-      kernels_.norm(params, in.row(i), in.cols, out.values + i * out.cols);
+      kernels_.norm(params, in.row(i), in.cols, out.as_rows().row(i));
       quantize_row(out, i);
     }
   });
@@ -117,7 +117,7 @@ void CpuBackend::norm_rows(const NormParams& params, ConstRows in, Rows out, boo
 void CpuBackend::quantize(ConstRows in, Activations out) {
   over_rows(in.rows, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t i = begin; i < end; ++i) {
-      float* values = out.values + i * out.cols;
+      float* values = out.as_rows().row(i);
       if (values != in.row(i)) {
         std::memcpy(values, in.row(i), sizeof(float) * static_cast<std::size_t>(in.cols));
       }
@@ -129,7 +129,7 @@ void CpuBackend::quantize(ConstRows in, Activations out) {
 void CpuBackend::activate(Activation activation, ConstRows in, Activations out) {
   over_rows(in.rows, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t i = begin; i < end; ++i) {
-      kernels_.activate(activation, in.row(i), in.cols, out.values + i * out.cols);
+      kernels_.activate(activation, in.row(i), in.cols, out.as_rows().row(i));
       quantize_row(out, i);
     }
   });

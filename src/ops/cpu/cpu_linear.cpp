@@ -123,8 +123,7 @@ void CpuBackend::head_linear(const HeadLinearParams& params, ConstRows in, Rows 
   const Activations inputs = gathered_.view(heads * in.rows, any.in(), forms);
   over_rows(inputs.rows, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t i = begin; i < end; ++i) {
-      std::memcpy(inputs.values + i * inputs.cols,
-                  in.row(i % in.rows) + i / in.rows * params.in_step,
+      std::memcpy(inputs.as_rows().row(i), in.row(i % in.rows) + i / in.rows * params.in_step,
                   sizeof(float) * static_cast<std::size_t>(inputs.cols));
       quantize_row(inputs, i);
     }

@@ -35,7 +35,7 @@ void CpuBackend::gather_row(const Activations& in, std::int64_t row, float facto
                             const Activations& out, std::int64_t to) const {
   const auto quantized = [&](const Activations::Quantized& from, const Activations::Quantized& into,
                              std::int64_t block) {
-    copy_row(from.codes, row, into.codes, to, in.cols);
+    std::memcpy(out.codes(into, to), in.codes(from, row), static_cast<std::size_t>(in.cols));
     copy_row(from.scales, row, into.scales, to, in.cols / block);
     copy_row(from.sums16, row, into.sums16, to, in.cols / 16);
     copy_row(from.sums32, row, into.sums32, to, in.cols / 32);
@@ -47,14 +47,15 @@ void CpuBackend::gather_row(const Activations& in, std::int64_t row, float facto
   if ((out.forms & kFormQ8x32) != 0) quantized(in.q32, out.q32, 32);
   if ((out.forms & kFormQ8x256) != 0) quantized(in.q256, out.q256, 256);
   if ((out.forms & (kFormF32 | kFormBF16)) != 0) {
-    copy_row(in.values, row, out.values, to, in.cols);
-    if (factor != 1.0F) kernels_.scale(factor, in.cols, out.values + to * in.cols);
+    float* values = out.as_rows().row(to);
+    std::memcpy(values, in.as_rows().row(row), sizeof(float) * static_cast<std::size_t>(in.cols));
+    if (factor != 1.0F) kernels_.scale(factor, in.cols, values);
   }
   if ((out.forms & kFormBF16) != 0) {
     if (factor == 1.0F) {
       copy_row(in.bf16, row, out.bf16, to, pairs);
     } else {
-      kernels_.to_bf16(out.values + to * in.cols, in.cols, out.bf16 + to * pairs);
+      kernels_.to_bf16(out.as_rows().row(to), in.cols, out.bf16 + to * pairs);
     }
   }
 }

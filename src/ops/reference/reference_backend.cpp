@@ -83,11 +83,11 @@ void multiply(ConstRows in, const Weight& weight, Function f) {
 }  // namespace
 
 void store(const Activations& out, std::int64_t row, const float* values) {
-  if ((out.forms & kFormF32) != 0 && out.values + row * out.cols != values) {
-    std::copy_n(values, out.cols, out.values + row * out.cols);
+  if ((out.forms & kFormF32) != 0 && out.as_rows().row(row) != values) {
+    std::copy_n(values, out.cols, out.as_rows().row(row));
   }
   const auto quantized = [&](const Activations::Quantized& q, std::int64_t block) {
-    reference::quantize(values, out.cols, block, q.codes + row * out.cols,
+    reference::quantize(values, out.cols, block, out.codes(q, row),
                         q.scales + row * (out.cols / block), q.sums16 + row * (out.cols / 16),
                         q.sums32 + row * (out.cols / 32));
   };

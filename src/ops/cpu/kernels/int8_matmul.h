@@ -33,7 +33,7 @@ struct ChunkInputs {
 
   ChunkInputs(const Activations::Quantized& q, std::int64_t in, std::int64_t row, std::int64_t k) {
     for (int r = 0; r < R; ++r) {
-      codes[r] = q.codes + (row + r) * in + k;
+      codes[r] = q.codes + (row + r) * (in + q.codes_gap) + k;
       sums[r] = q.sums32 + (row + r) * (in / 32) + k / 32;
       scales[r] = q.scales + (row + r) * (in / 32) + k / 32;
     }

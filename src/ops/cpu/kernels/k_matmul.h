@@ -25,7 +25,7 @@ struct BlockInputs {
 
   BlockInputs(const Activations::Quantized& q, std::int64_t in, std::int64_t row, std::int64_t k) {
     for (int r = 0; r < R; ++r) {
-      codes[r] = q.codes + (row + r) * in + k;
+      codes[r] = q.codes + (row + r) * (in + q.codes_gap) + k;
       sums[r] =
           (Fmt::kSubBlock == 16 ? q.sums16 : q.sums32) + ((row + r) * in + k) / Fmt::kSubBlock;
       scale[r] = q.scales[((row + r) * in + k) / kChunk];
