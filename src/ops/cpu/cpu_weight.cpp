@@ -84,6 +84,44 @@ std::uint32_t restore_high_bits(std::uint32_t bytes) {
   return result;
 }
 
+// Codes of Q6_K: the file has nibbles and pairs of upper bits apart, l and h. Decoding is cheapest
+// where three of four codes are a byte's lower six bits, and the fourth is made of the upper two of
+// each: l[0], l[1] and h become these bytes.
+constexpr int kQ6Low = 64;  // bytes of the nibbles of half a block: l[0], l[1]
+constexpr int kQ6High = 128;
+
+void regroup_q6(std::byte* low0, std::byte* low1, std::byte* high, int n) {
+  for (int i = 0; i < n; ++i) {
+    const auto l0 = static_cast<unsigned>(low0[i]);
+    const auto l1 = static_cast<unsigned>(low1[i]);
+    const auto h = static_cast<unsigned>(high[i]);
+    const unsigned fourth = l1 >> 4U | (h >> 2U & 0x30U);
+    low0[i] = static_cast<std::byte>((l0 & 15U) | (h << 4U & 0x30U) | (fourth << 6U & 0xC0U));
+    low1[i] = static_cast<std::byte>((l1 & 15U) | (h << 2U & 0x30U) | (fourth << 4U & 0xC0U));
+    high[i] = static_cast<std::byte>(l0 >> 4U | (h & 0x30U) | (fourth << 2U & 0xC0U));
+  }
+}
+void restore_q6(std::byte* low0, std::byte* low1, std::byte* high, int n) {
+  for (int i = 0; i < n; ++i) {
+    const auto a = static_cast<unsigned>(low0[i]);
+    const auto b = static_cast<unsigned>(low1[i]);
+    const auto c = static_cast<unsigned>(high[i]);
+    const unsigned fourth = a >> 6U | (b >> 4U & 12U) | (c >> 2U & 0x30U);
+    low0[i] = static_cast<std::byte>((a & 15U) | (c << 4U & 0xF0U));
+    low1[i] = static_cast<std::byte>((b & 15U) | (fourth << 4U & 0xF0U));
+    high[i] = static_cast<std::byte>((a >> 4U & 3U) | (b >> 2U & 12U) | (c & 0x30U) |
+                                     (fourth << 2U & 0xC0U));
+  }
+}
+// Over a block, of which `rows` rows are interleaved.
+template <typename Function>
+void each_q6_half(std::byte* block, int rows, Function f) {
+  for (int half = 0; half < 2; ++half) {
+    std::byte* low = block + half * kQ6Low * rows;
+    f(low, low + kQ6Low / 2 * rows, block + (kQ6High + half * 32) * rows, 32 * rows);
+  }
+}
+
 template <std::size_t Unit>
 void interleave(const std::byte* const* rows, int row_count, int offset, int bytes,
                 std::byte* out) {
@@ -148,6 +186,7 @@ void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::b
       std::memcpy(words + 4 * r, &word, 4);
     }
   }
+  if (dtype == DType::kQ6_K) each_q6_half(out, kPanelRows, regroup_q6);
 }
 
 // The inverse for one row of the panel: restores the block as it stood in the file.
@@ -165,6 +204,7 @@ void unpack_block(DType dtype, const std::byte* packed, int row, std::byte* bloc
     word = restore_high_bits(word);
     std::memcpy(block + offset, &word, 4);
   }
+  if (dtype == DType::kQ6_K) each_q6_half(block, 1, restore_q6);
 }
 
 // Rounding inputs to bf16 is worth it where time is spent; small matrices keep the exactness of

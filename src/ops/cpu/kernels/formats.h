@@ -219,20 +219,23 @@ struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 6, 8, false, 5> {
     pair_offsets(out.scale, 16, out);  // the zero point of codes
     put_factors(chunk + 208 * 16, out.factor);
   }
-  // Half a block holds four runs of 32 codes (two sub-blocks each): low nibbles of the first and
-  // second 32 bytes, then their high nibbles; 2 more bits come from the high array.
+  // Half a block holds four runs of 32 codes (two sub-blocks each): three in the lower six bits of
+  // 32 bytes each, the fourth in pieces of two bits above them.
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     constexpr int kRun = P / 2;
     const int v = P % 2 * 4 + step;
-    const Simd::B low = Simd::load_bytes(chunk + phase * 1024 + 64 * (v + kRun % 2 * 8) + i);
-    const Simd::B high = Simd::load_bytes(chunk + 128 * 16 + phase * 512 + 64 * v + i);
-    const Simd::B moved = kRun == 0   ? Simd::shift_left(high, 4)
-                          : kRun == 1 ? Simd::shift_left(high, 2)
-                          : kRun == 2 ? high
-                                      : Simd::shift_right(high, 2);
-    return Simd::bytes_or(masked(kRun < 2 ? low : Simd::shift_right(low, 4), 15),
-                          masked(moved, 0x30));
+    const auto bytes = [&](int run) {
+      return Simd::load_bytes(run == 2 ? chunk + 128 * 16 + phase * 512 + 64 * v + i
+                                       : chunk + phase * 1024 + 64 * (v + run * 8) + i);
+    };
+    if constexpr (kRun < 3) {
+      return masked(bytes(kRun), 63);
+    } else {
+      return Simd::bytes_or(masked(Simd::shift_right(bytes(0), 6), 3),
+                            Simd::bytes_or(masked(Simd::shift_right(bytes(1), 4), 12),
+                                           masked(Simd::shift_right(bytes(2), 2), 0x30)));
+    }
   }
 };
 

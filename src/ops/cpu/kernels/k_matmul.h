@@ -34,12 +34,11 @@ struct BlockInputs {
 };
 
 // Sub-blocks that are summed side by side. Their codes lie in different bits of the same bytes,
-// which are read once for all of them; their sums still fit into registers, beside the parts of
-// codes where these lie in two places.
+// which are read once for all of them; sums of so many still fit into registers.
 template <class Codes, int Sums>
 constexpr int side_by_side() {
   int n = Codes::kPhase == 8 ? 4 : Codes::kPhase;
-  while (n > 1 && n * Sums > (Codes::kPhase == 8 ? 4 : 8)) n /= 2;
+  while (n > 1 && n * Sums > 8) n /= 2;
   return n;
 }
 
