@@ -21,22 +21,22 @@ struct Field {
   int unit;
 };
 
-// The fields of each block format in the order of the file. Codes are interleaved by 4 bytes,
-// scales by their own width.
+// The fields of each block format, in the order in which kernels read them. Codes are interleaved
+// by 4 bytes, scales by their own width.
 std::span<const Field> fields(DType dtype) {
   static constexpr std::array<Field, 2> kQ4_0 = {{{0, 2, 2}, {2, 16, 4}}};
   static constexpr std::array<Field, 3> kQ4_1 = {{{0, 2, 2}, {2, 2, 2}, {4, 16, 4}}};
   static constexpr std::array<Field, 3> kQ5_0 = {{{0, 2, 2}, {2, 4, 4}, {6, 16, 4}}};
   static constexpr std::array<Field, 4> kQ5_1 = {{{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 16, 4}}};
   static constexpr std::array<Field, 2> kQ8_0 = {{{0, 2, 2}, {2, 32, 4}}};
-  static constexpr std::array<Field, 4> kQ2_K = {{{0, 16, 1}, {16, 64, 4}, {80, 2, 2}, {82, 2, 2}}};
+  static constexpr std::array<Field, 4> kQ2_K = {{{0, 16, 1}, {80, 2, 2}, {82, 2, 2}, {16, 64, 4}}};
   static constexpr std::array<Field, 4> kQ3_K = {
-      {{0, 32, 4}, {32, 64, 4}, {96, 12, 1}, {108, 2, 2}}};
+      {{96, 12, 1}, {108, 2, 2}, {0, 32, 4}, {32, 64, 4}}};
   static constexpr std::array<Field, 4> kQ4_K = {{{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 128, 4}}};
   static constexpr std::array<Field, 5> kQ5_K = {
       {{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 32, 4}, {48, 128, 4}}};
   static constexpr std::array<Field, 4> kQ6_K = {
-      {{0, 128, 4}, {128, 64, 4}, {192, 16, 1}, {208, 2, 2}}};
+      {{192, 16, 1}, {208, 2, 2}, {0, 128, 4}, {128, 64, 4}}};
   switch (dtype) {
     case DType::kQ4_0:
       return kQ4_0;
@@ -84,41 +84,56 @@ std::uint32_t restore_high_bits(std::uint32_t bytes) {
   return result;
 }
 
-// Codes of Q6_K: the file has nibbles and pairs of upper bits apart, l and h. Decoding is cheapest
-// where three of four codes are a byte's lower six bits, and the fourth is made of the upper two of
-// each: l[0], l[1] and h become these bytes.
-constexpr int kQ6Low = 64;  // bytes of the nibbles of half a block: l[0], l[1]
-constexpr int kQ6High = 128;
-
-void regroup_q6(std::byte* low0, std::byte* low1, std::byte* high, int n) {
-  for (int i = 0; i < n; ++i) {
-    const auto l0 = static_cast<unsigned>(low0[i]);
-    const auto l1 = static_cast<unsigned>(low1[i]);
-    const auto h = static_cast<unsigned>(high[i]);
-    const unsigned fourth = l1 >> 4U | (h >> 2U & 0x30U);
-    low0[i] = static_cast<std::byte>((l0 & 15U) | (h << 4U & 0x30U) | (fourth << 6U & 0xC0U));
-    low1[i] = static_cast<std::byte>((l1 & 15U) | (h << 2U & 0x30U) | (fourth << 4U & 0xC0U));
-    high[i] = static_cast<std::byte>(l0 >> 4U | (h & 0x30U) | (fourth << 2U & 0xC0U));
+// Codes of Q6_K. The file has nibbles and pairs of upper bits apart. Decoding is cheapest where
+// three of four codes are a byte's lower six bits, and the fourth is made of the upper two of each;
+// and memory is read in order where these bytes stand side by side.
+struct Q6Codes {
+  static constexpr std::size_t kAt = 18;  // bytes of scales before them
+  static constexpr std::size_t kHalf = 64;
+  static constexpr std::size_t kHigh = 128;  // in the file: where the upper bits begin
+  static constexpr std::size_t kBytes = 192;
+  std::byte a, b, c;
+};
+Q6Codes regroup(std::byte low0, std::byte low1, std::byte high) {
+  const auto l0 = static_cast<unsigned>(low0);
+  const auto l1 = static_cast<unsigned>(low1);
+  const auto h = static_cast<unsigned>(high);
+  const unsigned fourth = l1 >> 4U | (h >> 2U & 0x30U);
+  return {static_cast<std::byte>((l0 & 15U) | (h << 4U & 0x30U) | (fourth << 6U & 0xC0U)),
+          static_cast<std::byte>((l1 & 15U) | (h << 2U & 0x30U) | (fourth << 4U & 0xC0U)),
+          static_cast<std::byte>(l0 >> 4U | (h & 0x30U) | (fourth << 2U & 0xC0U))};
+}
+// Over the interleaved fields of a panel: groups of 4 codes of each row (64 bytes).
+void regroup_panel(std::byte* codes) {
+  std::array<std::byte, Q6Codes::kBytes * kPanelRows> file;
+  std::memcpy(file.data(), codes, file.size());
+  for (std::size_t half = 0; half < 2; ++half) {
+    const std::byte* low = file.data() + half * Q6Codes::kHalf * kPanelRows;
+    const std::byte* high = file.data() + (Q6Codes::kHigh + half * 32) * kPanelRows;
+    for (std::size_t group = 0; group < 8; ++group) {
+      for (std::size_t i = 64 * group; i < 64 * (group + 1); ++i) {
+        const Q6Codes x = regroup(low[i], low[32 * kPanelRows + i], high[i]);
+        codes[i % 64] = x.a;
+        codes[64 + i % 64] = x.b;
+        codes[128 + i % 64] = x.c;
+      }
+      codes += std::size_t{3} * 64;
+    }
   }
 }
-void restore_q6(std::byte* low0, std::byte* low1, std::byte* high, int n) {
-  for (int i = 0; i < n; ++i) {
-    const auto a = static_cast<unsigned>(low0[i]);
-    const auto b = static_cast<unsigned>(low1[i]);
-    const auto c = static_cast<unsigned>(high[i]);
+// The inverse for one row of the panel.
+void restore_row(const std::byte* codes, int row, std::byte* block) {
+  for (std::size_t i = 0; i < 64; ++i) {
+    const std::byte* from = codes + i / 4 * 192 + static_cast<std::size_t>(row) * 4 + i % 4;
+    const auto a = static_cast<unsigned>(from[0]);
+    const auto b = static_cast<unsigned>(from[64]);
+    const auto c = static_cast<unsigned>(from[128]);
     const unsigned fourth = a >> 6U | (b >> 4U & 12U) | (c >> 2U & 0x30U);
-    low0[i] = static_cast<std::byte>((a & 15U) | (c << 4U & 0xF0U));
-    low1[i] = static_cast<std::byte>((b & 15U) | (fourth << 4U & 0xF0U));
-    high[i] = static_cast<std::byte>((a >> 4U & 3U) | (b >> 2U & 12U) | (c & 0x30U) |
-                                     (fourth << 2U & 0xC0U));
-  }
-}
-// Over a block, of which `rows` rows are interleaved.
-template <typename Function>
-void each_q6_half(std::byte* block, int rows, Function f) {
-  for (int half = 0; half < 2; ++half) {
-    std::byte* low = block + half * kQ6Low * rows;
-    f(low, low + kQ6Low / 2 * rows, block + (kQ6High + half * 32) * rows, 32 * rows);
+    std::byte* low = block + i / 32 * Q6Codes::kHalf + i % 32;
+    low[0] = static_cast<std::byte>((a & 15U) | (c << 4U & 0xF0U));
+    low[32] = static_cast<std::byte>((b & 15U) | (fourth << 4U & 0xF0U));
+    block[Q6Codes::kHigh + i] = static_cast<std::byte>((a >> 4U & 3U) | (b >> 2U & 12U) |
+                                                       (c & 0x30U) | (fourth << 2U & 0xC0U));
   }
 }
 
@@ -163,8 +178,8 @@ void transpose_rows(const std::byte* rows, int row_count, std::int64_t row_size,
 
 // One block of up to 16 rows into the panel; rows that do not exist stay zero.
 void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::byte* out) {
+  std::byte* field_out = out;
   for (const Field& f : fields(dtype)) {
-    std::byte* field_out = out + f.offset * kPanelRows;
     switch (f.unit) {
       case 1:
         interleave<1>(rows, row_count, f.offset, f.bytes, field_out);
@@ -176,6 +191,7 @@ void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::b
         interleave<4>(rows, row_count, f.offset, f.bytes, field_out);
         break;
     }
+    field_out += f.bytes * kPanelRows;
   }
   if (const int offset = high_bits_offset(dtype); offset >= 0) {
     std::byte* words = out + offset * kPanelRows;
@@ -186,17 +202,18 @@ void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::b
       std::memcpy(words + 4 * r, &word, 4);
     }
   }
-  if (dtype == DType::kQ6_K) each_q6_half(out, kPanelRows, regroup_q6);
+  if (dtype == DType::kQ6_K) regroup_panel(out + Q6Codes::kAt * kPanelRows);
 }
 
 // The inverse for one row of the panel: restores the block as it stood in the file.
 void unpack_block(DType dtype, const std::byte* packed, int row, std::byte* block) {
+  const std::byte* in = packed;
   for (const Field& f : fields(dtype)) {
-    const std::byte* in = packed + f.offset * kPanelRows;
     for (int u = 0; u < f.bytes / f.unit; ++u) {
       std::memcpy(block + f.offset + u * f.unit, in + (u * kPanelRows + row) * f.unit,
                   static_cast<std::size_t>(f.unit));
     }
+    in += f.bytes * kPanelRows;
   }
   if (const int offset = high_bits_offset(dtype); offset >= 0) {
     std::uint32_t word = 0;
@@ -204,7 +221,7 @@ void unpack_block(DType dtype, const std::byte* packed, int row, std::byte* bloc
     word = restore_high_bits(word);
     std::memcpy(block + offset, &word, 4);
   }
-  if (dtype == DType::kQ6_K) each_q6_half(block, 1, restore_q6);
+  if (dtype == DType::kQ6_K) restore_row(packed + Q6Codes::kAt * kPanelRows, row, block);
 }
 
 // Rounding inputs to bf16 is worth it where time is spent; small matrices keep the exactness of

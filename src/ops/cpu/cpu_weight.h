@@ -6,8 +6,9 @@
 //   alternate. Inside a panel's block every field of the 16 rows is interleaved in units of its
 //   natural width, so that the 4 codes of one row that a dot-product instruction multiplies stand
 //   beside those of the next row. The high bits of Q5_0 and Q5_1 are transposed to one byte per
-//   lane, bit s for step s of 4 codes. Of four codes of Q6_K, three are the lower six bits of a
-//   byte, and the upper two bits of these make the fourth. Size: exactly that of the file.
+//   lane, bit s for step s of 4 codes. Scales of K types come first. Of four codes of Q6_K, three
+//   are the lower six bits of bytes that stand side by side, whose upper two bits make the fourth.
+//   Size: exactly that of the file.
 // - kDense (F32, F16): [k][32].
 // - kPairs (BF16): [k / 2][32][2], an odd last k joined by zero.
 // - kRaw (all other types, and any type of numbers that was not packed): rows as in the file; the

@@ -1,5 +1,6 @@
 // The block formats with int8 kernels: how codes, scales and offsets are read from a packed panel.
-// The panel's layout is described in cpu_weight.h; byte offsets are those of the file times 16.
+// The panel's layout is described in cpu_weight.h; byte offsets are those of a row's fields, as
+// cpu_weight.cpp orders them, times 16.
 //
 // A chunk is 256 inputs of a panel (fewer at the end of a row). Its sub-blocks, the runs of inputs
 // that share a scale, are counted from its start; a step is 4 inputs of 16 outputs, 64 bytes.
@@ -213,11 +214,11 @@ struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 6, 8, false, 5> {
   static void scales(const std::uint8_t* chunk, BlockScales& out) {
     for (int j = 0; j < 16; j += 4) {
       each_byte_vector([&](int i) {
-        Simd::store_bytes(out.scale[j] + i, Simd::load_bytes(chunk + 192 * 16 + 16 * j + i));
+        Simd::store_bytes(out.scale[j] + i, Simd::load_bytes(chunk + 16 * j + i));
       });
     }
     pair_offsets(out.scale, 16, out);  // the zero point of codes
-    put_factors(chunk + 208 * 16, out.factor);
+    put_factors(chunk + 16 * 16, out.factor);
   }
   // Half a block holds four runs of 32 codes (two sub-blocks each): three in the lower six bits of
   // 32 bytes each, the fourth in pieces of two bits above them.
@@ -226,8 +227,7 @@ struct Format<DType::kQ6_K> : FormatBase<256, 210, 16, 6, 8, false, 5> {
     constexpr int kRun = P / 2;
     const int v = P % 2 * 4 + step;
     const auto bytes = [&](int run) {
-      return Simd::load_bytes(run == 2 ? chunk + 128 * 16 + phase * 512 + 64 * v + i
-                                       : chunk + phase * 1024 + 64 * (v + run * 8) + i);
+      return Simd::load_bytes(chunk + 18 * 16 + 192 * (8 * phase + v) + 64 * run + i);
     };
     if constexpr (kRun < 3) {
       return masked(bytes(kRun), 63);
@@ -251,13 +251,13 @@ struct Format<DType::kQ2_K> : FormatBase<256, 84, 16, 2, 8, true, 0> {
       });
     }
     pair_offsets(mins, 16, out);
-    put_factors(chunk + 80 * 16, out.factor);
-    put_min_factors(chunk + 82 * 16, out.offset_factor);
+    put_factors(chunk + 16 * 16, out.factor);
+    put_min_factors(chunk + 18 * 16, out.offset_factor);
   }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     const int v = 8 * phase + P % 2 * 4 + step;
-    return masked(Simd::shift_right(Simd::load_bytes(chunk + 16 * 16 + 64 * v + i), P / 2 * 2), 3);
+    return masked(Simd::shift_right(Simd::load_bytes(chunk + 20 * 16 + 64 * v + i), P / 2 * 2), 3);
   }
 };
 
@@ -265,12 +265,11 @@ template <>
 struct Format<DType::kQ3_K> : FormatBase<256, 110, 16, 3, 8, false, 2> {
   // 6-bit scales, offset by 32: [12][16], lower nibbles in bytes 0-7, upper bits in bytes 8-11.
   static void scales(const std::uint8_t* chunk, BlockScales& out) {
-    const std::uint8_t* packed = chunk + 96 * 16;
     const Simd::B zero = Simd::bytes_set1(32);
     each_byte_vector([&](int i) {
-      const Simd::B a = Simd::load_bytes(packed + i);
-      const Simd::B b = Simd::load_bytes(packed + 64 + i);
-      const Simd::B h = Simd::load_bytes(packed + 128 + i);
+      const Simd::B a = Simd::load_bytes(chunk + i);
+      const Simd::B b = Simd::load_bytes(chunk + 64 + i);
+      const Simd::B h = Simd::load_bytes(chunk + 128 + i);
       const auto put = [&](int quarter, Simd::B low, Simd::B high) {
         const Simd::B scale = Simd::bytes_or(masked(low, 15), masked(high, 0x30));
         Simd::store_bytes(out.scale[4 * quarter] + i, Simd::bytes_sub(scale, zero));
@@ -281,16 +280,17 @@ struct Format<DType::kQ3_K> : FormatBase<256, 110, 16, 3, 8, false, 2> {
       put(3, Simd::shift_right(b, 4), Simd::shift_right(h, 2));
     });
     pair_offsets(out.scale, 16, out);  // the zero point of codes
-    put_factors(chunk + 108 * 16, out.factor);
+    put_factors(chunk + 12 * 16, out.factor);
   }
   // The high bit adds 4; codes are offset by 4.
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     constexpr int kRun = P / 2;
     const int v = P % 2 * 4 + step;
-    const Simd::B q = Simd::load_bytes(chunk + 32 * 16 + 64 * (8 * phase + v) + i);
+    const Simd::B q = Simd::load_bytes(chunk + 46 * 16 + 64 * (8 * phase + v) + i);
     // Bit 4 * phase + kRun of a byte: to the upper nibble first.
-    const Simd::B m = Simd::shift_left(Simd::load_bytes(chunk + 64 * v + i), 4 - 4 * phase);
+    const Simd::B m =
+        Simd::shift_left(Simd::load_bytes(chunk + 14 * 16 + 64 * v + i), 4 - 4 * phase);
     return Simd::bytes_or(masked(Simd::shift_right(q, 2 * kRun), 3),
                           masked(Simd::shift_right(m, 2 + kRun), 4));
   }
