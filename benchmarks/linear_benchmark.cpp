@@ -15,6 +15,7 @@
 
 #include "benchmarks/benchmark_backend.h"
 #include "benchmarks/machine_peak.h"
+#include "ops/activation_buffer.h"
 #include "quant/quantize.h"
 
 namespace {
@@ -95,18 +96,9 @@ void linear(benchmark::State& state, DType type) {
   const std::int64_t rows = state.range(0);
   const Copies& weights = copies_of(type);
 
-  std::vector<float> input = random_values(rows * kIn);
-  const auto count = static_cast<std::size_t>(rows * kIn);
-  std::vector<std::int8_t> codes(count);
-  std::vector<float> scales(count / 32);
-  std::vector<std::int16_t> sums16(count / 16);
-  std::vector<std::int16_t> sums32(count / 32);
-  ops::Activations in;
-  in.forms = weights.front()->input_form();
-  in.rows = rows;
-  in.cols = kIn;
-  in.values = input.data();
-  in.q32 = in.q256 = {codes.data(), scales.data(), sums16.data(), sums32.data()};
+  const std::vector<float> input = random_values(rows * kIn);
+  ops::ActivationBuffer buffer;  // rows as the decoder lays them out
+  const ops::Activations in = buffer.view(rows, kIn, weights.front()->input_form());
   backend().quantize({input.data(), rows, kIn, kIn}, in);
   std::vector<float> output(static_cast<std::size_t>(rows * kOut));
 

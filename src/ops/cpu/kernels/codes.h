@@ -1,5 +1,6 @@
-// Where the micro-kernels of block formats find codes: in the panels themselves, or in tiles of
-// codes that were decoded once for many rows.
+// What the products of all block formats share: where their micro-kernels find codes (in the panels
+// themselves, or in tiles of codes that were decoded once for many rows), and for how long products
+// may be summed in 16 bits.
 #pragma once
 
 #include "ops/cpu/kernels/formats.h"

@@ -89,7 +89,7 @@ template <class Fmt, int P, int Stride, int Count, int R, int G, class Codes, cl
 }
 
 // Rows [row, row + R) over one block, for G vectors of outputs. out holds the sums of earlier
-// blocks (unless `first`). `group` counts vectors of outputs from the start of the unit; `ahead`
+// blocks (unless k is 0). `group` counts vectors of outputs from the start of the unit; `ahead`
 // asks for the next block on the way. A function of its own, so that its registers are not spilled
 // for the sake of kernels of other numbers of rows.
 template <class Fmt, int R, int G, class Codes>
