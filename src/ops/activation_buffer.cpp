@@ -49,6 +49,9 @@ std::size_t place_forms(Activations& a, std::byte* base) {
   if ((a.forms & kFormQ8x32) != 0) parts.place(a.q32, a.rows, a.cols, 32);
   if ((a.forms & kFormQ8x256) != 0) parts.place(a.q256, a.rows, a.cols, 256);
   if ((a.forms & kFormBF16) != 0) parts.place(a.bf16, a.rows * ((a.cols + 1) / 2));
+  if ((a.forms & kFormPanels) != 0 && a.rows > kRowsWithoutPanels) {
+    parts.place(a.panels, (a.rows + kInputPanel - 1) / kInputPanel * kInputPanel * a.cols);
+  }
   return parts.size();
 }
 

@@ -185,6 +185,9 @@ class ActivationBuffers {
     if ((forms & ops::kFormQ8x32) != 0) q32_.allocate(rows, cols, 32);
     if ((forms & ops::kFormQ8x256) != 0) q256_.allocate(rows, cols, 256);
     if ((forms & ops::kFormBF16) != 0) bf16_.resize(size(rows * pairs()));
+    if ((forms & ops::kFormPanels) != 0 && rows > ops::kRowsWithoutPanels) {
+      panels_.resize(size((rows + ops::kInputPanel) * cols), kUntouched);
+    }
   }
 
   // The rows from `first` on.
@@ -197,6 +200,8 @@ class ActivationBuffers {
     if ((forms_ & ops::kFormQ8x32) != 0) a.q32 = q32_.view(first, cols_, 32);
     if ((forms_ & ops::kFormQ8x256) != 0) a.q256 = q256_.view(first, cols_, 256);
     if ((forms_ & ops::kFormBF16) != 0) a.bf16 = bf16_.data() + first * pairs();
+    // Panels of their own: without them, rows are read as they are.
+    if (first == 0 && !panels_.empty()) a.panels = panels_.data();
     return a;
   }
   [[nodiscard]] ops::Activations view() { return view(0, rows_); }
@@ -205,7 +210,7 @@ class ActivationBuffers {
   // What a product over `form` sees: the values as they are or rounded, or codes times their
   // scales.
   [[nodiscard]] std::vector<float> seen(unsigned form) const {
-    if (form == ops::kFormF32) return values_;
+    if (form == ops::kFormF32 || form == ops::kFormPanels) return values_;
     if (form == ops::kFormBF16) return seen_bf16();
     const Quantized& q = form == ops::kFormQ8x32 ? q32_ : q256_;
     const std::size_t block = form == ops::kFormQ8x32 ? 32 : 256;
@@ -219,6 +224,7 @@ class ActivationBuffers {
   void expect_same(const ActivationBuffers& other) const {
     expect_same_bits(values_, other.values_);
     EXPECT_EQ(bf16_, other.bf16_);
+    expect_same_bits(panels_, other.panels_);
     for (const auto& [a, b] : {std::pair(&q32_, &other.q32_), std::pair(&q256_, &other.q256_)}) {
       EXPECT_EQ(a->codes, b->codes);
       EXPECT_EQ(a->scales, b->scales);
@@ -267,6 +273,7 @@ class ActivationBuffers {
   unsigned forms_;
   std::vector<float> values_;
   std::vector<std::uint32_t> bf16_;
+  std::vector<float> panels_;
   Quantized q32_;
   Quantized q256_;
 };

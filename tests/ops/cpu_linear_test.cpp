@@ -286,7 +286,7 @@ TEST_P(CpuLinear, LargeBF16) {
   constexpr std::int64_t kRows = 9;
   const Matrix matrix(DType::kBF16, kOut, kIn, 9);
   const auto weight = packed(*backends_.threaded, matrix.view);
-  EXPECT_EQ(weight->input_form(), GetParam() == "avx512bf16" ? kFormBF16 : kFormF32);
+  EXPECT_EQ(weight->input_form(), GetParam() == "avx512bf16" ? kFormBF16 : kFormPanels);
   const auto x = test::random_values(kRows * kIn, 10);
   ActivationBuffers buffers = activations(*backends_.threaded, x, kRows, *weight);
   const auto y = product(*backends_.threaded, *weight, buffers.view());

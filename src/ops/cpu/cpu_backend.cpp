@@ -62,6 +62,13 @@ std::unique_ptr<Weight> CpuBackend::keep(const TensorView& source,
   return std::make_unique<CpuWeight>(source, kernels_.bf16_matmul != nullptr, std::move(keeper));
 }
 
+void CpuBackend::fill_panel(const Activations& out, std::int64_t row) {
+  if (out.panels == nullptr) return;
+  const float* values = out.as_rows().row(row);
+  float* panel = out.panel(row);
+  for (std::int64_t k = 0; k < out.cols; ++k) panel[k * kInputPanel] = values[k];
+}
+
 void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {
   const float* values = out.as_rows().row(row);
   const auto run = [&](const Activations::Quantized& q, std::int64_t block) {
@@ -74,6 +81,7 @@ void CpuBackend::quantize_row(const Activations& out, std::int64_t row) const {
   if ((out.forms & kFormBF16) != 0) {
     kernels_.to_bf16(values, out.cols, out.bf16 + row * ((out.cols + 1) / 2));
   }
+  fill_panel(out, row);
 }
 
 void CpuBackend::quantize_rows(const Activations& out) {

@@ -89,6 +89,8 @@ class CpuBackend final : public Backend {
     pool_.run(rows, std::max<std::int64_t>(1, rows / (pool_.size() * 8)), f);
   }
   void quantize_row(const Activations& out, std::int64_t row) const;
+  // Copies the values of a row into its panel, if there are panels.
+  static void fill_panel(const Activations& out, std::int64_t row);
   void quantize_rows(const Activations& out);
   [[nodiscard]] static std::int64_t units_of(const Weight& weight);
   void product(const CpuWeight& weight, std::int64_t unit, const Activations& in,

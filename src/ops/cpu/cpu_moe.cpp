@@ -46,7 +46,7 @@ void CpuBackend::gather_row(const Activations& in, std::int64_t row, float facto
   const std::int64_t pairs = (in.cols + 1) / 2;
   if ((out.forms & kFormQ8x32) != 0) quantized(in.q32, out.q32, 32);
   if ((out.forms & kFormQ8x256) != 0) quantized(in.q256, out.q256, 256);
-  if ((out.forms & (kFormF32 | kFormBF16)) != 0) {
+  if ((out.forms & (kFormF32 | kFormBF16 | kFormPanels)) != 0) {
     float* values = out.as_rows().row(to);
     std::memcpy(values, in.as_rows().row(row), sizeof(float) * static_cast<std::size_t>(in.cols));
     if (factor != 1.0F) kernels_.scale(factor, in.cols, values);
@@ -58,6 +58,7 @@ void CpuBackend::gather_row(const Activations& in, std::int64_t row, float facto
       kernels_.to_bf16(out.as_rows().row(to), in.cols, out.bf16 + to * pairs);
     }
   }
+  fill_panel(out, to);
 }
 
 template <typename Function>

@@ -243,9 +243,9 @@ ActivationForm form_of(DType dtype, std::int64_t weights, bool bf16_inputs) {
     case DType::kQ6_K:
       return kFormQ8x256;
     case DType::kBF16:
-      return bf16_inputs && weights >= kBF16InputWeights ? kFormBF16 : kFormF32;
+      return bf16_inputs && weights >= kBF16InputWeights ? kFormBF16 : kFormPanels;
     default:
-      return kFormF32;
+      return kFormPanels;
   }
 }
 

@@ -1,7 +1,7 @@
 // Products of weights that are numbers (F32, F16, BF16), and of all types without kernels of their
 // own, with f32 activations. Few rows read the panels as they are; for many rows, for types that
 // have to be decoded, and for weights that stand as in the file, a chunk becomes a tile of f32
-// first.
+// first. Many rows of inputs come in panels of their own (ActivationForm).
 //
 // Every output is a sum in order of k, one fused multiply-add each, whatever the number of rows.
 #pragma once
@@ -65,11 +65,33 @@ template <class Source, typename Function>
   }
 }
 
-// `unit`: its chunk's first input; G: vectors of outputs. `Ahead`: asks for what comes next on the
-// way; a constant, since it costs registers.
-template <class Source, int R, int G, bool Ahead>
-inline void dense_rows(const std::byte* unit, int group, const float* in_rows,
-                       std::int64_t in_stride, std::int64_t count, bool first, float* out) {
+// Inputs of some rows: in rows ...
+struct InputRows {
+  static constexpr bool kPanels = false;
+  const float* values;
+  std::int64_t stride;
+  [[nodiscard]] const float* at(int row, std::int64_t k) const { return values + row * stride + k; }
+};
+// ... or in a panel.
+struct InputPanel {
+  static constexpr bool kPanels = true;
+  const float* values;
+  std::int64_t size;
+  [[nodiscard]] const float* at(int row, std::int64_t k) const {
+    return values + k * kInputPanel + row;
+  }
+  // Asks for what the next panel has of inputs [k, k + n).
+  void prefetch(std::int64_t k, std::int64_t n) const {
+    const float* next = values + size + k * kInputPanel;
+    for (std::int64_t i = 0; i < n * kInputPanel; i += 16) __builtin_prefetch(next + i, 0, 3);
+  }
+};
+
+// `unit`: its chunk's first input; G: vectors of outputs. `Ahead`: asks for what comes next of the
+// unit on the way; a constant, since it costs registers.
+template <class Source, int R, int G, bool Ahead, class Inputs>
+inline void dense_rows(const std::byte* unit, int group, Inputs inputs, std::int64_t count,
+                       bool first, float* out) {
   Simd::F acc[R][G];
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < G; ++g) {
@@ -77,7 +99,7 @@ inline void dense_rows(const std::byte* unit, int group, const float* in_rows,
           first ? Simd::zero() : Simd::load(out + r * kUnitColumns + (group + g) * Simd::kLanes);
     }
   }
-  each_input<Source>(count, [&]<int Parity>(std::int64_t k) {
+  const auto add_input = [&]<int Parity>(std::int64_t k) {
     if (Parity == 0 && Ahead) {
       constexpr std::int64_t kBytes = (Source::kPairs ? 2 : 1) * kUnitColumns * Source::kBytes;
       const std::byte* next = unit + k * kUnitColumns * Source::kBytes + kDensePrefetch;
@@ -88,10 +110,22 @@ inline void dense_rows(const std::byte* unit, int group, const float* in_rows,
       w[g] = Source::template load<Parity>(unit, k, (group + g) * Simd::kLanes);
     }
     for (int r = 0; r < R; ++r) {
-      const Simd::F a = Simd::set1(in_rows[r * in_stride + k]);
+      const Simd::F a = Simd::set1(*inputs.at(r, k));
       for (int g = 0; g < G; ++g) acc[r][g] = Simd::fma(w[g], a, acc[r][g]);
     }
-  });
+  };
+  if constexpr (Inputs::kPanels) {
+    constexpr std::int64_t kStep = 8;  // inputs: three cache lines
+    std::int64_t k = 0;
+    for (; k + kStep <= count; k += kStep) {
+      inputs.prefetch(k, kStep);
+#pragma GCC unroll 2
+      for (std::int64_t i = k; i < k + kStep; ++i) add_input.template operator()<0>(i);
+    }
+    for (; k < count; ++k) add_input.template operator()<0>(k);
+  } else {
+    each_input<Source>(count, add_input);
+  }
   for (int r = 0; r < R; ++r) {
     for (int g = 0; g < G; ++g) {
       Simd::store(out + r * kUnitColumns + (group + g) * Simd::kLanes, acc[r][g]);
@@ -103,13 +137,13 @@ template <class Source, int Sets>
 inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, std::int64_t k,
                         std::int64_t count) {
   // Registers do not last for the sums of a whole unit and more than two rows.
-  constexpr int kRows = Sets > 1 ? 2 : Simd::kDenseRowTile;
+  constexpr int kRows = Sets > 1 ? 2 : 4;
   const Rows in = t.input->as_rows();
   cover<Sets * kGroups, kRows>(t.rows, [&]<int R>(std::int64_t row, int group) {
     const auto run = [&]<bool Ahead>() {
-      dense_rows<Source, R, Sets * kGroups, Ahead>(unit, group, in.row(t.first_row + row) + k,
-                                                   in.stride, count, k == 0,
-                                                   t.out + row * kUnitColumns);
+      dense_rows<Source, R, Sets * kGroups, Ahead>(
+          unit, group, InputRows{in.row(t.first_row + row) + k, in.stride}, count, k == 0,
+          t.out + row * kUnitColumns);
     };
     if (ahead && row == 0) {
       run.template operator()<true>();
@@ -119,6 +153,22 @@ inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, 
   });
 }
 
+// A tile of f32 with inputs in panels, of which the first and the last may belong to other tasks
+// too.
+inline void dense_panels(const MatmulTask& t, const std::byte* tile, std::int64_t k,
+                         std::int64_t count) {
+  const Activations& in = *t.input;
+  const auto run = [&]<int R>(std::int64_t row, int group) {
+    const InputPanel panel{in.panel(t.first_row + row) + k * kInputPanel, in.cols * kInputPanel};
+    dense_rows<DenseF32, R, kGroups, false>(tile, group, panel, count, k == 0,
+                                            t.out + row * kUnitColumns);
+  };
+  for (std::int64_t row = 0; row < t.rows;) {
+    const std::int64_t end = row + kInputPanel - (t.first_row + row) % kInputPanel;
+    cover_rows<Simd::kDenseRowTile, kGroups>(row, end < t.rows ? end : t.rows, run);
+  }
+}
+
 // fill(k, count, tile) writes [count][kUnitColumns] f32.
 template <std::int64_t Chunk = kDenseChunk, typename Fill>
 void tiled_matmul(const MatmulTask& t, Fill fill) {
@@ -126,7 +176,12 @@ void tiled_matmul(const MatmulTask& t, Fill fill) {
   for (std::int64_t k = 0; k < t.in; k += Chunk) {
     const std::int64_t count = t.in - k < Chunk ? t.in - k : Chunk;
     fill(k, count, tile);
-    dense_chunk<DenseF32, 1>(t, reinterpret_cast<const std::byte*>(tile), false, k, count);
+    const auto* unit = reinterpret_cast<const std::byte*>(tile);
+    if (t.input->panels != nullptr) {
+      dense_panels(t, unit, k, count);
+    } else {
+      dense_chunk<DenseF32, 1>(t, unit, false, k, count);
+    }
   }
 }
 
@@ -148,18 +203,19 @@ template <class Source>
 void dense_matmul(const MatmulTask& t) {
   if (t.stored_rows > 0) return stored_matmul<typename Source::Stored>(t);
   constexpr std::int64_t kInputBytes = kUnitColumns * Source::kBytes;
-  const auto from_unit = [&]<int Sets>() {
+  if (t.rows <= kDirectRows) {
     for (std::int64_t k = 0; k < t.in; k += kDenseChunk) {
-      dense_chunk<Source, Sets>(t, t.unit + k * kInputBytes, true, k,
-                                t.in - k < kDenseChunk ? t.in - k : kDenseChunk);
+      dense_chunk<Source, kUnitSets>(t, t.unit + k * kInputBytes, true, k,
+                                     t.in - k < kDenseChunk ? t.in - k : kDenseChunk);
     }
-  };
-  if (t.rows <= kDirectRows) return from_unit.template operator()<kUnitSets>();
-  if (Source::kBytes == 4) return from_unit.template operator()<1>();
+    return;
+  }
   tiled_matmul(t, [&](std::int64_t k, std::int64_t count, float* tile) {
     const std::byte* unit = t.unit + k * kInputBytes;
     each_input<Source>(count, [&]<int Parity>(std::int64_t i) {
-      __builtin_prefetch(unit + i * kInputBytes + kDensePrefetch, 0, 2);
+      for (std::int64_t line = 0; line < kInputBytes; line += 64) {
+        __builtin_prefetch(unit + i * kInputBytes + line + kDensePrefetch, 0, 2);
+      }
       for (int column = 0; column < kUnitColumns; column += Simd::kLanes) {
         Simd::store(tile + i * kUnitColumns + column,
                     Source::template load<Parity>(unit, i, column));
