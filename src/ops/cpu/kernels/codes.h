@@ -38,15 +38,25 @@ struct PackedCodes {
                  p * Fmt::kBlockBytes;
     }
   }
-  // Asks for what lies one chunk after `phase`: into the second-level cache, since the first has
-  // too few outstanding misses to cover the latency of memory. After the last chunk comes the next
-  // unit.
-  void prefetch(int panel, int phase) const {
-    constexpr std::int64_t kAhead = Fmt::kBlockStride * (kChunk / Fmt::kBlock);
-    constexpr std::int64_t kBytes = Fmt::kBlockBytes * Fmt::kPhase * Fmt::kSubBlock / Fmt::kBlock;
-    constexpr std::int64_t kStride = Fmt::kBlock == 32 ? Fmt::kBlockStride : kBytes;
-    const std::uint8_t* p = chunk[panel] + phase * kStride + kAhead;
-    for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+  // Bytes that are asked for before they are decoded in registers: soon enough to be there, and so
+  // near that the processor, which foresees within pages, goes on from there.
+  static constexpr std::uintptr_t kAhead = 1536;
+  // Before a tile of one chunk serves all rows, the whole next one.
+  static constexpr std::uintptr_t kTileAhead = Fmt::kBlockStride * (kChunk / Fmt::kBlock);
+
+  // Asks for what lies `Ahead` behind `Bytes` bytes of the panel's chunk: into the second-level
+  // cache, since the first has too few outstanding misses to cover the latency of memory. Behind
+  // the last chunk lies the next unit. One instruction in a loop, not many of them: processors
+  // foresee the steps of each.
+  template <std::uintptr_t Bytes, std::uintptr_t Ahead = kAhead>
+  [[gnu::always_inline]] void prefetch(int panel, std::int64_t first) const {
+    constexpr std::uintptr_t kLine = 64;
+    const auto start = reinterpret_cast<std::uintptr_t>(chunk[panel] + first) + Ahead;
+    const std::uintptr_t end = start + Bytes;
+#pragma GCC unroll 1
+    for (std::uintptr_t p = (start + kLine - 1) / kLine * kLine; p < end; p += kLine) {
+      __builtin_prefetch(reinterpret_cast<const void*>(p), 0, 2);
+    }
   }
   template <int P>
   [[nodiscard]] Simd::B get(int panel, int phase, int step, int i) const {
@@ -59,7 +69,8 @@ struct TileCodes {
   static constexpr int kPhase = 1;
   static constexpr int kTileBytes = 64 * 64;  // [step][64]
   const std::uint8_t* tiles;
-  void prefetch(int, int) const {}
+  template <std::uintptr_t>
+  void prefetch(int, std::int64_t) const {}
   template <int P>
   [[nodiscard]] Simd::B get(int panel, int phase, int step, int i) const {
     return Simd::load_bytes(tiles + panel * kTileBytes + 64 * (phase * Fmt::kSteps + step) + i);
@@ -69,7 +80,9 @@ struct TileCodes {
 template <class Fmt>
 inline void unpack_phase(const PackedCodes<Fmt>& packed, int panel, int phase,
                          std::uint8_t* tiles) {
-  packed.prefetch(panel, phase);
+  constexpr std::int64_t kBytes = Fmt::kBlockBytes * Fmt::kPhase * Fmt::kSubBlock / Fmt::kBlock;
+  packed.template prefetch<kBytes, PackedCodes<Fmt>::kTileAhead>(
+      panel, phase * (Fmt::kBlock == 32 ? Fmt::kBlockStride : kBytes));
   unrolled<Fmt::kPhase>([&]<int P>() {
     std::uint8_t* out =
         tiles + panel * TileCodes<Fmt>::kTileBytes + 64 * (phase * Fmt::kPhase + P) * Fmt::kSteps;

@@ -16,12 +16,6 @@ namespace {
 
 inline constexpr std::int64_t kChunk = 256;
 
-// Scales of a chunk of 16 outputs in a format with blocks of 32.
-struct alignas(64) ChunkScales {
-  float scale[8][16];  // [block][output]
-  float offset[8][16];
-};
-
 // What a block of 256 of 16 outputs holds beside codes.
 struct alignas(64) BlockScales {
   std::uint8_t scale[16][16];  // [sub-block][output], int8 where kSignedScales
@@ -50,8 +44,9 @@ struct FormatBase {
 };
 
 // Every format has
-//   scales(chunk, blocks, out), or, where a chunk is one block, scales(chunk, out)
-//   codes<P>(chunk, phase, step, i): the vector at byte i of a step's 64.
+//   codes<P>(chunk, phase, step, i): the vector at byte i of a step's 64
+// and those of K types
+//   scales(chunk, out).
 template <DType Type>
 struct Format;
 
@@ -83,24 +78,8 @@ inline Simd::B fifth_bits(const std::uint8_t* source, int step, int i) {
   return masked(step < 4 ? Simd::shift_left(h, 4 - step) : Simd::shift_right(h, step - 4), 16);
 }
 
-template <class Fmt>
-inline void scales_of_32(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
-  for (int s = 0; s < blocks; ++s) {
-    const std::uint8_t* block = chunk + s * Fmt::kBlockStride;
-    each_lane_vector([&](int lane) {
-      Simd::store(out.scale[s] + lane, f16_scales(block, lane));
-      if constexpr (Fmt::kHasOffset) {
-        Simd::store(out.offset[s] + lane, f16_scales(block + 32, lane));
-      }
-    });
-  }
-}
-
 template <>
 struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 4, 1, false, 3> {
-  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, blocks, out);
-  }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     return nibbles(chunk + phase * kBlockStride + 32, step, i);
@@ -108,9 +87,6 @@ struct Format<DType::kQ4_0> : FormatBase<32, 18, 32, 4, 1, false, 3> {
 };
 template <>
 struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 4, 1, true, 0> {
-  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, blocks, out);
-  }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     return nibbles(chunk + phase * kBlockStride + 64, step, i);
@@ -118,9 +94,6 @@ struct Format<DType::kQ4_1> : FormatBase<32, 20, 32, 4, 1, true, 0> {
 };
 template <>
 struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 5, 1, false, 4> {
-  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, blocks, out);
-  }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     const std::uint8_t* block = chunk + phase * kBlockStride;
@@ -129,9 +102,6 @@ struct Format<DType::kQ5_0> : FormatBase<32, 22, 32, 5, 1, false, 4> {
 };
 template <>
 struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 5, 1, true, 0> {
-  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, blocks, out);
-  }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     const std::uint8_t* block = chunk + phase * kBlockStride;
@@ -141,9 +111,6 @@ struct Format<DType::kQ5_1> : FormatBase<32, 24, 32, 5, 1, true, 0> {
 template <>
 struct Format<DType::kQ8_0>
     : FormatBase<32, 34, 32, 8, 1, false, Simd::kSignedDot ? 0 : 7, Simd::kSignedDot> {
-  static void scales(const std::uint8_t* chunk, int blocks, ChunkScales& out) {
-    scales_of_32<Format>(chunk, blocks, out);
-  }
   template <int P>
   static Simd::B codes(const std::uint8_t* chunk, int phase, int step, int i) {
     const Simd::B x = Simd::load_bytes(chunk + phase * kBlockStride + 32 + 64 * step + i);

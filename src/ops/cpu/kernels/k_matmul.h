@@ -109,10 +109,9 @@ template <class Fmt, int R, int G, class Codes>
   constexpr int kCount = side_by_side<Codes, R * G>();
   constexpr int kStride = Codes::kPhase / kCount;
   for (int phase = 0; phase < kSubBlocks / Codes::kPhase; ++phase) {
-    if (ahead) {
-      for (int g = 0; g < G; g += kGroupsPerPanel) source.prefetch(panel[g], phase);
-    }
     unrolled<kStride>([&]<int P>() {
+      constexpr std::int64_t kBytes = Fmt::kBlockBytes / (kSubBlocks / Codes::kPhase) / kStride;
+      if (ahead) source.template prefetch<kBytes>(panel[0], (phase * kStride + P) * kBytes);
       add_sub_blocks<Fmt, P, kStride, kCount>(source, scales, panel, lane, phase, inputs, acc);
     });
   }
@@ -155,20 +154,24 @@ void k_matmul(const MatmulTask& t) {
   static_assert((sizeof(BlockScales) + TileCodes<Fmt>::kTileBytes) * kUnitPanels <= kMatmulScratch);
   for (std::int64_t k = 0; k < t.in; k += kChunk) {
     const PackedCodes<Fmt> packed(t.unit, k);
-    for (int p = 0; p < kUnitPanels; ++p) Fmt::scales(packed.chunk[p], scales[p]);
-    const auto run = [&]<int G, class Codes>(const Codes& codes) {
-      cover<G, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
-        k_rows<Fmt, R, G>(codes, scales, row == 0, group, t.input->q256, t.in, t.first_row + row, k,
-                          t.out + row * kUnitColumns);
-      });
+    const auto scales_of = [&](int panel) { Fmt::scales(packed.chunk[panel], scales[panel]); };
+    const auto run = [&]<int R, int G>(const auto& codes, std::int64_t row, int group) {
+      k_rows<Fmt, R, G>(codes, scales, row == 0, group, t.input->q256, t.in, t.first_row + row, k,
+                        t.out + row * kUnitColumns);
     };
     if (t.rows > kDirectRows) {
+      for (int p = 0; p < kUnitPanels; ++p) scales_of(p);
       unpack_codes<Fmt>(packed, kChunk / Fmt::kSubBlock, tiles);
-      run.template operator()<kGroups>(TileCodes<Fmt>{tiles});
+      cover<kGroups, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
+        run.template operator()<R, kGroups>(TileCodes<Fmt>{tiles}, row, group);
+      });
     } else {
       // Memory is fastest when it is read from one end to the other: one panel's block after the
       // other's.
-      run.template operator()<kGroupsPerPanel>(packed);
+      cover<kGroupsPerPanel, Simd::kRowTile>(t.rows, [&]<int R>(std::int64_t row, int group) {
+        if (row == 0) scales_of(group / kGroupsPerPanel);
+        run.template operator()<R, kGroupsPerPanel>(packed, row, group);
+      });
     }
   }
 }
