@@ -137,7 +137,7 @@ template <class Source, int Sets>
 inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, std::int64_t k,
                         std::int64_t count) {
   // Registers do not last for the sums of a whole unit and more than two rows.
-  constexpr int kRows = Sets > 1 ? 2 : 4;
+  constexpr int kRows = Sets > 1 ? 2 : kRowsWithoutPanels;
   const Rows in = t.input->as_rows();
   cover<Sets * kGroups, kRows>(t.rows, [&]<int R>(std::int64_t row, int group) {
     const auto run = [&]<bool Ahead>() {
@@ -157,6 +157,7 @@ inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, 
 // too.
 inline void dense_panels(const MatmulTask& t, const std::byte* tile, std::int64_t k,
                          std::int64_t count) {
+  static_assert(Simd::kDenseRowTile <= kInputPanel);
   const Activations& in = *t.input;
   const auto run = [&]<int R>(std::int64_t row, int group) {
     const InputPanel panel{in.panel(t.first_row + row) + k * kInputPanel, in.cols * kInputPanel};
