@@ -1,7 +1,7 @@
 // Products of weights that are numbers (F32, F16, BF16), and of all types without kernels of their
-// own, with f32 activations. Few rows read the panels as they are; for many rows, for types that
-// have to be decoded, and for weights that stand as in the file, a chunk becomes a tile of f32
-// first. Many rows of inputs come in panels of their own (ActivationForm).
+// own, with f32 activations. Few rows read the weights as they are packed; for many rows, for types
+// that have to be decoded, and for weights that stand as in the file, a chunk becomes a tile of f32
+// first. Many rows of inputs come in panels too (kFormPanels).
 //
 // Every output is a sum in order of k, one fused multiply-add each, whatever the number of rows.
 #pragma once
@@ -76,7 +76,7 @@ struct InputRows {
 struct InputPanel {
   static constexpr bool kPanels = true;
   const float* values;
-  std::int64_t size;
+  std::int64_t size;  // floats from one panel to the next
   [[nodiscard]] const float* at(int row, std::int64_t k) const {
     return values + k * kInputPanel + row;
   }
