@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <system_error>
 
 #include "core/cpu_count.h"
@@ -13,9 +14,10 @@ namespace {
 // Long enough to bridge the serial stretches between the ops of a decode step, short enough that
 // an idle pool costs nothing.
 constexpr std::chrono::microseconds kSpinTime{40};
-// A piece is this part of an equal share of what is left.
-constexpr int kShares = 3;
+// A worker takes this part of what is left of its share at a time.
+constexpr std::uint64_t kPart = 8;
 constexpr int kMaxThreads = 4096;  // must stay below the gate's count of workers
+constexpr std::int64_t kMaxPieces = std::numeric_limits<std::uint32_t>::max();
 
 inline void cpu_pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -48,6 +50,7 @@ ThreadPool::ThreadPool(int threads)
     throw make_error(ErrorKind::kInvalidArgument, "number of threads is {}: expected 1 to {}",
                      threads, kMaxThreads);
   }
+  shares_ = std::vector<Share>(static_cast<std::size_t>(size_));
   threads_.reserve(static_cast<std::size_t>(size_ - 1));
   try {
     for (int index = 1; index < size_; ++index) {
@@ -90,21 +93,25 @@ void ThreadPool::run(std::int64_t count, std::int64_t grain, RangeTask task) {
   grain = std::max<std::int64_t>(grain, 1);
   if (count <= grain || size_ == 1) return task(0, count, 0);
 
+  grain *= (count - 1) / grain / kMaxPieces + 1;
   task_ = &task;
   count_ = count;
   grain_ = grain;
-  pieces_ = count / grain + (count % grain != 0 ? 1 : 0);
-  next_.store(0, std::memory_order_relaxed);
+  const std::int64_t pieces = (count - 1) / grain + 1;
+  for (int i = 0; i < size_; ++i) {
+    shares_[static_cast<std::size_t>(i)].pieces.store(pack({part(pieces, i), part(pieces, i + 1)}),
+                                                      std::memory_order_relaxed);
+  }
   const std::uint64_t run = gate_.load(std::memory_order_relaxed) / kRun + 1;
   // Sequentially consistent, as is a worker's way to sleep: either the worker sees the open gate,
   // or this thread sees the sleeper.
   gate_.store(run * kRun | kOpen);
   if (const int sleepers = sleepers_.load(); sleepers > 0) {
     { const std::lock_guard lock(mutex_); }
-    if (pieces_ > sleepers) {
+    if (pieces > sleepers) {
       wake_.notify_all();
     } else {
-      for (std::int64_t i = 1; i < pieces_; ++i) wake_.notify_one();
+      for (std::int64_t i = 1; i < pieces; ++i) wake_.notify_one();
     }
   }
 
@@ -120,18 +127,44 @@ void ThreadPool::run(std::int64_t count, std::int64_t grain, RangeTask task) {
 }
 
 void ThreadPool::work(int index) noexcept {
-  std::int64_t begin = next_.load(std::memory_order_relaxed);
+  std::atomic<std::uint64_t>& own = shares_[static_cast<std::size_t>(index)].pieces;
   for (;;) {
-    const std::int64_t left = count_ - begin;
-    if (left <= 0) return;
-    // A share of what is left: long pieces first, since they read memory in long streams, short
-    // ones at the end, so that all workers finish together.
-    const std::int64_t share = left / (std::int64_t{kShares} * size_) / grain_ * grain_;
-    const std::int64_t end = begin + std::min(left, std::max(grain_, share));
-    if (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
-    (*task_)(begin, end, index);
-    begin = next_.load(std::memory_order_relaxed);
+    std::uint64_t seen = own.load(std::memory_order_relaxed);
+    const Pieces left = unpack(seen);
+    if (left.first == left.last) {
+      if (!steal(index)) return;
+      continue;
+    }
+    const std::uint64_t end =
+        left.first + std::max<std::uint64_t>(1, (left.last - left.first) / kPart);
+    if (!own.compare_exchange_weak(seen, pack({end, left.last}), std::memory_order_relaxed)) {
+      continue;
+    }
+    (*task_)(static_cast<std::int64_t>(left.first) * grain_,
+             std::min(count_, static_cast<std::int64_t>(end) * grain_), index);
   }
+}
+
+bool ThreadPool::steal(int index) noexcept {
+  for (int i = 1; i < size_; ++i) {
+    std::atomic<std::uint64_t>& other =
+        shares_[static_cast<std::size_t>((index + i) % size_)].pieces;
+    std::uint64_t seen = other.load(std::memory_order_relaxed);
+    for (;;) {
+      const Pieces left = unpack(seen);
+      if (left.first == left.last) break;
+      const std::uint64_t middle = left.first + (left.last - left.first) / 2;
+      if (!other.compare_exchange_weak(seen, pack({left.first, middle}),
+                                       std::memory_order_relaxed)) {
+        continue;
+      }
+      // No worker takes from a share that is empty, so this one is the owner's alone.
+      shares_[static_cast<std::size_t>(index)].pieces.store(pack({middle, left.last}),
+                                                            std::memory_order_relaxed);
+      return true;
+    }
+  }
+  return false;
 }
 
 void ThreadPool::worker(int index) {

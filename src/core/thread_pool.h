@@ -41,9 +41,10 @@ class ThreadPool {
 
   [[nodiscard]] int size() const { return size_; }
 
-  // Runs `task` over [0, count) in pieces that the workers take one after the other, and returns
-  // when all are done. Pieces are multiples of `grain` items (but for the last one), long at first
-  // and `grain` at the end. Which worker runs a piece is not determined; a task's
+  // Runs `task` over [0, count) in pieces and returns when all are done. Every worker has a share
+  // of neighbouring items, which it takes in order, so that it reads memory in one long stream; one
+  // that is done takes half of what another has left. Pieces are multiples of `grain` items (but
+  // for the last one). Which worker runs a piece is not determined; a task's
   // result must not depend on it; pieces may be fewer than workers. `task` must not throw. Called
   // by one thread at a time, not from within a task. A grain below 1 counts as 1.
   void run(std::int64_t count, std::int64_t grain, RangeTask task);
@@ -58,8 +59,27 @@ class ThreadPool {
   static constexpr std::uint64_t kOpen = std::uint64_t{1} << 16U;
   static constexpr std::uint64_t kRun = std::uint64_t{1} << 17U;
 
+  // Numbers of pieces, [first, last), below 2^32.
+  struct Pieces {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+  };
+  static std::uint64_t pack(Pieces pieces) { return pieces.first << 32U | pieces.last; }
+  static Pieces unpack(std::uint64_t packed) { return {packed >> 32U, packed & 0xFFFFFFFFU}; }
+  // What a worker has yet to do: it takes from the front, the others from the back.
+  struct alignas(64) Share {
+    std::atomic<std::uint64_t> pieces{0};
+  };
+
   void worker(int index);
   void work(int index) noexcept;
+  // Takes what another worker has left, or a part of it; says whether there was any.
+  bool steal(int index) noexcept;
+  // Where share `index` of equal ones begins.
+  [[nodiscard]] std::uint64_t part(std::int64_t pieces, int index) const {
+    return static_cast<std::uint64_t>(pieces) * static_cast<std::uint64_t>(index) /
+           static_cast<std::uint64_t>(size_);
+  }
   [[nodiscard]] bool open_after(std::uint64_t gate, std::uint64_t seen) const;
   void stop_workers();
 
@@ -78,10 +98,9 @@ class ThreadPool {
   const RangeTask* task_ = nullptr;
   std::int64_t count_ = 0;
   std::int64_t grain_ = 1;
-  std::int64_t pieces_ = 0;
+  std::vector<Share> shares_;
 
   alignas(64) std::atomic<std::uint64_t> gate_{0};
-  alignas(64) std::atomic<std::int64_t> next_{0};  // item to be taken next
 };
 
 }  // namespace mistral
