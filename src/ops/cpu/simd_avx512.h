@@ -19,6 +19,7 @@ struct Simd {
   // Registers: 32, so 6 rows x 2 groups of accumulators, twice.
   static constexpr int kRowTile = 6;
   static constexpr int kDenseRowTile = 6;
+  static constexpr int kDenseGroups = 2;
   static constexpr int kDirectRows = 12;
   using F = __m512;
   using I = __m512i;  // int32 lanes

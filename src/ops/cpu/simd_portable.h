@@ -19,6 +19,7 @@ struct Simd {
   static constexpr bool kWordSums = false;
   static constexpr int kRowTile = 2;
   static constexpr int kDenseRowTile = 2;
+  static constexpr int kDenseGroups = 2;
   static constexpr int kDirectRows = 4;
   struct F {
     float v[kLanes];

@@ -105,6 +105,15 @@ inline void dense_rows(const std::byte* unit, int group, Inputs inputs, std::int
       const std::byte* next = unit + k * kUnitColumns * Source::kBytes + kDensePrefetch;
       for (std::int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(next + i, 0, 2);
     }
+    if constexpr (Inputs::kPanels && R < G) {
+      Simd::F a[R];  // the fewer ones stay in registers
+      for (int r = 0; r < R; ++r) a[r] = Simd::set1(*inputs.at(r, k));
+      for (int g = 0; g < G; ++g) {
+        const Simd::F w = Source::template load<Parity>(unit, k, (group + g) * Simd::kLanes);
+        for (int r = 0; r < R; ++r) acc[r][g] = Simd::fma(w, a[r], acc[r][g]);
+      }
+      return;
+    }
     Simd::F w[G];
     for (int g = 0; g < G; ++g) {
       w[g] = Source::template load<Parity>(unit, k, (group + g) * Simd::kLanes);
@@ -119,7 +128,7 @@ inline void dense_rows(const std::byte* unit, int group, Inputs inputs, std::int
     std::int64_t k = 0;
     for (; k + kStep <= count; k += kStep) {
       inputs.prefetch(k, kStep);
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (std::int64_t i = k; i < k + kStep; ++i) add_input.template operator()<0>(i);
     }
     for (; k < count; ++k) add_input.template operator()<0>(k);
@@ -157,16 +166,16 @@ inline void dense_chunk(const MatmulTask& t, const std::byte* unit, bool ahead, 
 // too.
 inline void dense_panels(const MatmulTask& t, const std::byte* tile, std::int64_t k,
                          std::int64_t count) {
-  static_assert(Simd::kDenseRowTile <= kInputPanel);
+  static_assert(kInputPanel % Simd::kDenseRowTile == 0);
   const Activations& in = *t.input;
   const auto run = [&]<int R>(std::int64_t row, int group) {
     const InputPanel panel{in.panel(t.first_row + row) + k * kInputPanel, in.cols * kInputPanel};
-    dense_rows<DenseF32, R, kGroups, false>(tile, group, panel, count, k == 0,
-                                            t.out + row * kUnitColumns);
+    dense_rows<DenseF32, R, Simd::kDenseGroups, false>(tile, group, panel, count, k == 0,
+                                                       t.out + row * kUnitColumns);
   };
   for (std::int64_t row = 0; row < t.rows;) {
     const std::int64_t end = row + kInputPanel - (t.first_row + row) % kInputPanel;
-    cover_rows<Simd::kDenseRowTile, kGroups>(row, end < t.rows ? end : t.rows, run);
+    cover_rows<Simd::kDenseRowTile, Simd::kDenseGroups>(row, end < t.rows ? end : t.rows, run);
   }
 }
 

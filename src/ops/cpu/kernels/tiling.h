@@ -37,7 +37,7 @@ inline void cover_rows(std::int64_t& row, std::int64_t rows, Function& f) {
     }
   }
   // Not every number of rows: each is a kernel of its own to compile and to keep in caches.
-  if constexpr (R > 1) cover_rows<(R > 4 ? 4 : R / 2), Groups>(row, rows, f);
+  if constexpr (R > 1) cover_rows<(R > 4 ? 4 : (R + 1) / 2), Groups>(row, rows, f);
 }
 template <int Groups, int Tile, typename Function>
 inline void cover(std::int64_t rows, Function f) {
