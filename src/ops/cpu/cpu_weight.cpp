@@ -8,155 +8,12 @@
 #include <vector>
 
 #include "core/error.h"
+#include "ops/cpu/panel_layout.h"
 #include "quant/dequantize.h"
 #include "quant/quantize.h"
 
 namespace mistral::ops::cpu {
 namespace {
-
-// A field of a block and the width in which the rows of a panel are interleaved.
-struct Field {
-  int offset;
-  int bytes;
-  int unit;
-};
-
-// The fields of each block format, in the order in which kernels read them. Codes are interleaved
-// by 4 bytes, scales by their own width.
-std::span<const Field> fields(DType dtype) {
-  static constexpr std::array<Field, 2> kQ4_0 = {{{0, 2, 2}, {2, 16, 4}}};
-  static constexpr std::array<Field, 3> kQ4_1 = {{{0, 2, 2}, {2, 2, 2}, {4, 16, 4}}};
-  static constexpr std::array<Field, 3> kQ5_0 = {{{0, 2, 2}, {2, 4, 4}, {6, 16, 4}}};
-  static constexpr std::array<Field, 4> kQ5_1 = {{{0, 2, 2}, {2, 2, 2}, {4, 4, 4}, {8, 16, 4}}};
-  static constexpr std::array<Field, 2> kQ8_0 = {{{0, 2, 2}, {2, 32, 4}}};
-  static constexpr std::array<Field, 4> kQ2_K = {{{0, 16, 1}, {80, 2, 2}, {82, 2, 2}, {16, 64, 4}}};
-  static constexpr std::array<Field, 4> kQ3_K = {
-      {{96, 12, 1}, {108, 2, 2}, {0, 32, 4}, {32, 64, 4}}};
-  static constexpr std::array<Field, 4> kQ4_K = {{{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 128, 4}}};
-  static constexpr std::array<Field, 5> kQ5_K = {
-      {{0, 2, 2}, {2, 2, 2}, {4, 12, 1}, {16, 32, 4}, {48, 128, 4}}};
-  static constexpr std::array<Field, 4> kQ6_K = {
-      {{192, 16, 1}, {208, 2, 2}, {0, 128, 4}, {128, 64, 4}}};
-  switch (dtype) {
-    case DType::kQ4_0:
-      return kQ4_0;
-    case DType::kQ4_1:
-      return kQ4_1;
-    case DType::kQ5_0:
-      return kQ5_0;
-    case DType::kQ5_1:
-      return kQ5_1;
-    case DType::kQ8_0:
-      return kQ8_0;
-    case DType::kQ2_K:
-      return kQ2_K;
-    case DType::kQ3_K:
-      return kQ3_K;
-    case DType::kQ4_K:
-      return kQ4_K;
-    case DType::kQ5_K:
-      return kQ5_K;
-    case DType::kQ6_K:
-      return kQ6_K;
-    default:
-      return {};
-  }
-}
-
-// Offset of the 32 high bits in a Q5_0 or Q5_1 block, or -1.
-int high_bits_offset(DType dtype) {
-  return dtype == DType::kQ5_0 ? 2 : dtype == DType::kQ5_1 ? 4 : -1;
-}
-
-// Bit (4s + j) of the word <-> bit s of byte j.
-std::uint32_t transpose_high_bits(std::uint32_t word) {
-  std::uint32_t result = 0;
-  for (unsigned s = 0; s < 8; ++s) {
-    for (unsigned j = 0; j < 4; ++j) result |= ((word >> (4 * s + j)) & 1U) << (8 * j + s);
-  }
-  return result;
-}
-std::uint32_t restore_high_bits(std::uint32_t bytes) {
-  std::uint32_t result = 0;
-  for (unsigned s = 0; s < 8; ++s) {
-    for (unsigned j = 0; j < 4; ++j) result |= ((bytes >> (8 * j + s)) & 1U) << (4 * s + j);
-  }
-  return result;
-}
-
-// Codes of Q6_K. The file has nibbles and pairs of upper bits apart. Decoding is cheapest where
-// three of four codes are a byte's lower six bits, and the fourth is made of the upper two of each;
-// and memory is read in order where these bytes stand side by side.
-struct Q6Codes {
-  static constexpr std::size_t kAt = 18;  // bytes of scales before them
-  static constexpr std::size_t kHalf = 64;
-  static constexpr std::size_t kHigh = 128;  // in the file: where the upper bits begin
-  static constexpr std::size_t kBytes = 192;
-  std::byte a, b, c;
-};
-Q6Codes regroup(std::byte low0, std::byte low1, std::byte high) {
-  const auto l0 = static_cast<unsigned>(low0);
-  const auto l1 = static_cast<unsigned>(low1);
-  const auto h = static_cast<unsigned>(high);
-  const unsigned fourth = l1 >> 4U | (h >> 2U & 0x30U);
-  return {static_cast<std::byte>((l0 & 15U) | (h << 4U & 0x30U) | (fourth << 6U & 0xC0U)),
-          static_cast<std::byte>((l1 & 15U) | (h << 2U & 0x30U) | (fourth << 4U & 0xC0U)),
-          static_cast<std::byte>(l0 >> 4U | (h & 0x30U) | (fourth << 2U & 0xC0U))};
-}
-// Over the interleaved fields of a panel: groups of 4 codes of each row (64 bytes).
-void regroup_panel(std::byte* codes) {
-  std::array<std::byte, Q6Codes::kBytes * kPanelRows> file;
-  std::memcpy(file.data(), codes, file.size());
-  for (std::size_t half = 0; half < 2; ++half) {
-    const std::byte* low = file.data() + half * Q6Codes::kHalf * kPanelRows;
-    const std::byte* high = file.data() + (Q6Codes::kHigh + half * 32) * kPanelRows;
-    for (std::size_t group = 0; group < 8; ++group) {
-      for (std::size_t i = 64 * group; i < 64 * (group + 1); ++i) {
-        const Q6Codes x = regroup(low[i], low[32 * kPanelRows + i], high[i]);
-        codes[i % 64] = x.a;
-        codes[64 + i % 64] = x.b;
-        codes[128 + i % 64] = x.c;
-      }
-      codes += std::size_t{3} * 64;
-    }
-  }
-}
-// The inverse for one row of the panel.
-void restore_row(const std::byte* codes, int row, std::byte* block) {
-  for (std::size_t i = 0; i < 64; ++i) {
-    const std::byte* from = codes + i / 4 * 192 + static_cast<std::size_t>(row) * 4 + i % 4;
-    const auto a = static_cast<unsigned>(from[0]);
-    const auto b = static_cast<unsigned>(from[64]);
-    const auto c = static_cast<unsigned>(from[128]);
-    const unsigned fourth = a >> 6U | (b >> 4U & 12U) | (c >> 2U & 0x30U);
-    std::byte* low = block + i / 32 * Q6Codes::kHalf + i % 32;
-    low[0] = static_cast<std::byte>((a & 15U) | (c << 4U & 0xF0U));
-    low[32] = static_cast<std::byte>((b & 15U) | (fourth << 4U & 0xF0U));
-    block[Q6Codes::kHigh + i] = static_cast<std::byte>((a >> 4U & 3U) | (b >> 2U & 12U) |
-                                                       (c & 0x30U) | (fourth << 2U & 0xC0U));
-  }
-}
-
-template <std::size_t Unit>
-void interleave(const std::byte* const* rows, int row_count, int offset, int bytes,
-                std::byte* out) {
-  const int units = bytes / static_cast<int>(Unit);
-  if (row_count == kPanelRows) {  // nearly always: a loop of constant length
-    for (int u = 0; u < units; ++u) {
-      for (int r = 0; r < kPanelRows; ++r) {
-        std::memcpy(out + (static_cast<std::size_t>(u * kPanelRows + r)) * Unit,
-                    rows[r] + offset + static_cast<std::size_t>(u) * Unit, Unit);
-      }
-    }
-    return;
-  }
-  for (int u = 0; u < units; ++u) {
-    for (int r = 0; r < row_count; ++r) {
-      std::memcpy(out + (static_cast<std::size_t>(u * kPanelRows + r)) * Unit,
-                  rows[r] + offset + static_cast<std::size_t>(u) * Unit, Unit);
-    }
-  }
-}
 
 // Elements of `Width` bytes of up to kUnitRows rows, those of a column side by side. In blocks of
 // columns, so that what is written stays in the nearest cache until its lines are full.
@@ -174,54 +31,6 @@ void transpose_rows(const std::byte* rows, int row_count, std::int64_t row_size,
       }
     }
   }
-}
-
-// One block of up to 16 rows into the panel; rows that do not exist stay zero.
-void pack_block(DType dtype, const std::byte* const* rows, int row_count, std::byte* out) {
-  std::byte* field_out = out;
-  for (const Field& f : fields(dtype)) {
-    switch (f.unit) {
-      case 1:
-        interleave<1>(rows, row_count, f.offset, f.bytes, field_out);
-        break;
-      case 2:
-        interleave<2>(rows, row_count, f.offset, f.bytes, field_out);
-        break;
-      default:
-        interleave<4>(rows, row_count, f.offset, f.bytes, field_out);
-        break;
-    }
-    field_out += f.bytes * kPanelRows;
-  }
-  if (const int offset = high_bits_offset(dtype); offset >= 0) {
-    std::byte* words = out + offset * kPanelRows;
-    for (int r = 0; r < row_count; ++r) {
-      std::uint32_t word = 0;
-      std::memcpy(&word, words + 4 * r, 4);
-      word = transpose_high_bits(word);
-      std::memcpy(words + 4 * r, &word, 4);
-    }
-  }
-  if (dtype == DType::kQ6_K) regroup_panel(out + Q6Codes::kAt * kPanelRows);
-}
-
-// The inverse for one row of the panel: restores the block as it stood in the file.
-void unpack_block(DType dtype, const std::byte* packed, int row, std::byte* block) {
-  const std::byte* in = packed;
-  for (const Field& f : fields(dtype)) {
-    for (int u = 0; u < f.bytes / f.unit; ++u) {
-      std::memcpy(block + f.offset + u * f.unit, in + (u * kPanelRows + row) * f.unit,
-                  static_cast<std::size_t>(f.unit));
-    }
-    in += f.bytes * kPanelRows;
-  }
-  if (const int offset = high_bits_offset(dtype); offset >= 0) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, block + offset, 4);
-    word = restore_high_bits(word);
-    std::memcpy(block + offset, &word, 4);
-  }
-  if (dtype == DType::kQ6_K) restore_row(packed + Q6Codes::kAt * kPanelRows, row, block);
 }
 
 // Rounding inputs to bf16 is worth it where time is spent; small matrices keep the exactness of
@@ -281,7 +90,7 @@ UnitLayout unit_layout(DType dtype) {
     case DType::kBF16:
       return UnitLayout::kPairs;
     default:
-      return fields(dtype).empty() ? UnitLayout::kRaw : UnitLayout::kInterleaved;
+      return has_panels(dtype) ? UnitLayout::kInterleaved : UnitLayout::kRaw;
   }
 }
 

@@ -23,11 +23,11 @@
 #include <memory>
 
 #include "core/page_buffer.h"
+#include "ops/cpu/panel_layout.h"
 #include "ops/ops.h"
 
 namespace mistral::ops::cpu {
 
-inline constexpr std::int64_t kPanelRows = 16;
 inline constexpr std::int64_t kUnitRows = 2 * kPanelRows;
 
 enum class UnitLayout { kInterleaved, kDense, kPairs, kRaw };
