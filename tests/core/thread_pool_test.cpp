@@ -87,6 +87,40 @@ TEST(ThreadPool, RunsPiecesOnSeveralThreads) {
   EXPECT_NE(workers[0], workers[1]);
 }
 
+// A worker that is kept from its share leaves it to the others: all but the piece that it holds.
+TEST(ThreadPool, IdleWorkersTakeWhatOthersHaveLeft) {
+  constexpr std::int64_t kItems = 64;
+  ThreadPool pool(2);
+  std::atomic<std::int64_t> done{0};
+  std::atomic<bool> held{false};
+  std::atomic<bool> in_time{true};
+  pool.run(kItems, 1, [&](std::int64_t begin, std::int64_t end, int) {
+    if (!held.exchange(true)) {
+      const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (done < kItems - (end - begin) && in_time) {
+        in_time = std::chrono::steady_clock::now() < deadline;
+        std::this_thread::yield();
+      }
+    }
+    done += end - begin;
+  });
+  EXPECT_TRUE(in_time);
+  EXPECT_EQ(done, kItems);
+}
+
+TEST(ThreadPool, CountsMoreItemsThanPieces) {
+  constexpr std::int64_t kItems = (std::int64_t{1} << 33) + 1;
+  ThreadPool pool(3);
+  std::atomic<std::int64_t> items{0};
+  std::atomic<std::int64_t> last{0};
+  pool.run(kItems, 2, [&](std::int64_t begin, std::int64_t end, int) {
+    items += end - begin;
+    if (end == kItems) last = end;
+  });
+  EXPECT_EQ(items, kItems);
+  EXPECT_EQ(last, kItems);
+}
+
 TEST(ThreadPool, MayBeUsedByAnotherThreadAfterwards) {
   ThreadPool pool(3);
   int total = 0;
