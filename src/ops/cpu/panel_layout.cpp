@@ -139,7 +139,6 @@ struct Q6Codes {
   static constexpr std::size_t kHalf = 64;
   static constexpr std::size_t kHigh = 128;  // in the file: where the upper bits begin
   static constexpr std::size_t kBytes = 192;
-  std::byte a, b, c;
 };
 
 // Over the interleaved fields of a panel: groups of 4 codes of each row (64 bytes).
